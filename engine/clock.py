@@ -1,0 +1,58 @@
+"""Clocks behind the Clock port: the machine's own, one that tests and replays set, and one that may run shifted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """The machine's clock, for live markets. The only place that may read it."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251 - the one place where the wall clock enters
+
+    def wall(self) -> datetime:
+        return self.now()
+
+
+class SetClock:
+    """A clock that stands still until it is set: replays and tests. It refuses to go back."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start.astimezone(UTC)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def wall(self) -> datetime:
+        return self._now
+
+    def set(self, moment: datetime) -> None:
+        """Move on to `moment`; an earlier one is an error, for time in a ledger never goes back."""
+        if moment < self._now:
+            raise ValueError(f"clock was asked to go back from {self._now} to {moment}")
+        self._now = moment.astimezone(UTC)
+
+
+class ExchangeClock:
+    """The simulated exchange's time: runs with the machine's clock from `start`, and skips the hours it is closed.
+
+    `skip` maps a raw moment (`start` plus elapsed time plus skips so far) to itself while the exchange is open, or to
+    the next opening. So the market is alive at any hour of the day, and time still only goes forward.
+    """
+
+    def __init__(self, start: datetime, wall: SystemClock, skip: Callable[[datetime], datetime]) -> None:
+        self._wall = wall
+        self._skip = skip
+        self._offset = skip(start.astimezone(UTC)) - wall.now()
+
+    def now(self) -> datetime:
+        raw = self._wall.now() + self._offset
+        moment = self._skip(raw)
+        if moment != raw:
+            self._offset += moment - raw
+        return moment
+
+    def wall(self) -> datetime:
+        return self._wall.now()

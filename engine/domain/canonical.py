@@ -1,0 +1,51 @@
+"""Canonical bytes: the one text form of a fact, hashed by the ledger and compared by replays.
+
+UTF-8 JSON, sorted keys, no spaces, Decimals as plain text, times `YYYY-MM-DDTHH:MM:SS.ffffffZ`. NaN is an error.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from engine.domain.events import AnyFact
+
+ENVELOPE = frozenset({"seq", "cause"})
+_decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
+
+
+def canonical(value: msgspec.Struct, *, without: frozenset[str] = frozenset()) -> bytes:
+    """The canonical bytes of a struct. `without` leaves out top-level fields (see `ENVELOPE`)."""
+    tree = msgspec.to_builtins(value, builtin_types=(datetime, date, Decimal))
+    if without:
+        tree = {name: field for name, field in tree.items() if name not in without}
+    return _encode(tree).encode()
+
+
+def decode_fact(data: bytes | str) -> AnyFact:
+    """The fact of canonical bytes. Raises `msgspec.ValidationError` for anything else."""
+    return _decoder.decode(data)
+
+
+def time_text(moment: datetime) -> str:
+    """UTC with microseconds, always the same width."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return time_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"no canonical form for {type(value).__name__}")
+
+
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False, default=_plain
+).encode

@@ -1,0 +1,1 @@
+"""Postgres behind the engine's ports: the ledger, its projections, and the embedded server. Knows no screen."""
