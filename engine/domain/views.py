@@ -1,0 +1,581 @@
+"""Frozen rows that panels draw, queries return and messages word: what a person needs to see, as values, not yet text.
+
+`engine.views` builds them from state; `widgets` turns them into text and colour. They hold no Qt and no formatting:
+money and prices are `Decimal`, ratios are floats (0.08 is 8 %), ages and times left are seconds.
+A view that equals the one before costs the screen nothing, so ages are rounded where they are made.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from engine.domain.entities import Neighbour, RuleVerdict
+from engine.domain.values import (
+    Bias,
+    Direction,
+    ExitAction,
+    OrderState,
+    Priority,
+    Purpose,
+    Quality,
+    Side,
+    Timeframe,
+    Value,
+    Verdict,
+)
+
+
+class FaceKind(StrEnum):
+    FULL = "full"
+    EMPTY = "empty"
+    STALE = "stale"
+    ERROR = "error"
+
+
+class Face(Value, frozen=True, kw_only=True):
+    """Which of its four faces a panel shows, and the words for it."""
+
+    kind: FaceKind = FaceKind.FULL
+    what: str = ""
+    """Empty: why there is nothing. Stale: what went quiet. Error: what failed."""
+    then: str = ""
+    """Empty: what to do. Stale: what still counts. Error: what still works, and the next try."""
+    age: float | None = None
+    """Seconds since the newest value, for a stale face."""
+    action: str = ""
+    """Id of the one action offered."""
+
+
+FULL = Face()
+
+
+class View(Value, frozen=True, kw_only=True):
+    """Base of what one panel draws."""
+
+    face: Face = FULL
+
+
+class Point(Value, frozen=True, kw_only=True):
+    """One figure with its name, for strips and cards."""
+
+    name: str
+    value: str
+    gain: bool | None = None
+    """True and False colour it as gain and loss; None leaves it plain."""
+
+
+# --- hear ----------------------------------------------------------------------------------------------------------
+
+
+class SignalRow(Value, frozen=True, kw_only=True):
+    """One receipt and what became of it."""
+
+    seq: int
+    at: datetime
+    kind: str
+    """signal, phase, trend, exit, unknown."""
+    symbol: str
+    text: str
+    """`SPY 5m LONG`."""
+    direction: Direction | None = None
+    quality: Quality | None = None
+    score: int | None = None
+    outcome: str = ""
+    decision: int | None = None
+    ticket: str | None = None
+    position: str | None = None
+
+
+class SignalsView(View, frozen=True, kw_only=True):
+    rows: tuple[SignalRow, ...] = ()
+    """Newest first."""
+    today: int = 0
+    heard_ago: float | None = None
+    """Seconds since anything was heard."""
+
+
+# --- weigh, decide -------------------------------------------------------------------------------------------------
+
+
+class ConfluenceCell(Value, frozen=True, kw_only=True):
+    """One symbol and timeframe: what stands there and how much of its life is left."""
+
+    timeframe: Timeframe
+    direction: Direction | None = None
+    quality: Quality | None = None
+    ai_score: float | None = None
+    left: float = 0.0
+    """Fraction of its validity that is left."""
+    seconds: float = 0.0
+    """The same in seconds."""
+    source: int | None = None
+
+
+class ConfluenceRow(Value, frozen=True, kw_only=True):
+    symbol: str
+    cells: tuple[ConfluenceCell, ...]
+    """Six, slowest first."""
+    score: int
+    leaning: Direction | None
+    reachable: int
+    """Highest score the leaning could have now: what is held firmly against it cannot count."""
+    blocked: str = ""
+    """What keeps it from 100."""
+    missing: str = ""
+    """The next step: `30m makes 97`."""
+    phase: str = ""
+    """`1H ENTER_ACCUMULATION`."""
+    phase_score: float | None = None
+    trend: str = ""
+    """`STRONG`."""
+    trend_count: str = ""
+    """`6/8`."""
+    trend_bias: Bias | None = None
+    verdict: Verdict | None = None
+    guard: str = ""
+    """A guard that bars entries now, in words."""
+
+
+class ConfluenceView(View, frozen=True, kw_only=True):
+    rows: tuple[ConfluenceRow, ...] = ()
+
+
+class Factor(Value, frozen=True, kw_only=True):
+    """One multiplier of the decision."""
+
+    name: str
+    value: float
+    low: float
+    """Smallest and largest the rules know: the ends of its bar."""
+    high: float
+    neutral: float = 1.0
+
+
+class DecisionView(Value, frozen=True, kw_only=True):
+    """Why the engine said what it said."""
+
+    seq: int
+    at: datetime
+    symbol: str
+    verdict: Verdict
+    direction: Direction | None
+    leaning: Direction | None
+    score: int
+    by: str
+    """signal, phase, trend or expiry."""
+    trigger: str = ""
+    """`5m`: the timeframe of the signal that caused it."""
+    reason: str = ""
+    factors: tuple[Factor, ...] = ()
+    raw: float | None = None
+    final: float | None = None
+    contracts: int = 0
+    inputs: tuple[str, ...] = ()
+    counterfactuals: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    denial: str = ""
+    """A refusal's text, verbatim."""
+    stage: str = ""
+    overridable: bool = False
+    engine_version: str = ""
+
+
+class DecisionsView(View, frozen=True, kw_only=True):
+    rows: tuple[DecisionView, ...] = ()
+    """Newest first, one a symbol."""
+
+
+# --- approve -------------------------------------------------------------------------------------------------------
+
+
+class PayoffPoint(Value, frozen=True, kw_only=True):
+    """Profit in dollars at one price of the underlying, at expiry and now."""
+
+    spot: float
+    expiry: float
+    now: float | None = None
+
+
+class Impact(Value, frozen=True, kw_only=True):
+    """One figure of the whole book before and after this order."""
+
+    name: str
+    before: Decimal
+    after: Decimal
+    limit: Decimal | None = None
+
+
+class TicketView(Value, frozen=True, kw_only=True):
+    """Everything a person needs to answer in five seconds, in fixed places."""
+
+    id: str
+    purpose: Purpose
+    symbol: str
+    direction: Direction
+    side: Side
+    quantity: int
+    contract: str
+    """`SPY 26 Nov 26 662 C`."""
+    dte: int
+    bid: Decimal | None
+    ask: Decimal | None
+    bid_size: int | None
+    ask_size: int | None
+    age: float | None
+    source: str
+    synthetic: bool
+    limit: Decimal
+    mid_ticks: int | None
+    """Ticks from mid to our limit; positive pays more than mid."""
+    max_loss: Decimal
+    loss_fraction: float | None
+    budget_left: Decimal | None
+    """Day budget left after this trade loses."""
+    stop_fraction: float | None
+    """Premium stop as a loss: 0.50."""
+    stop_underlying: Decimal | None
+    stop_atr: float | None
+    stop_dollars: Decimal | None
+    break_even: Decimal | None
+    move_used: float | None
+    """Distance to break-even over the move expected until the close."""
+    to_close: float | None
+    event: str
+    """`FOMC minutes in 22 m`; empty when none is known."""
+    same_bets: int
+    """Open positions and tickets on the same symbol and side, this one included."""
+    expires_in: float
+    life: float
+    """Fraction of its life that is left."""
+    changed: datetime
+    decision: int | None = None
+    trigger: int | None = None
+    position: str | None = None
+    spot: Decimal | None = None
+    strike: Decimal | None = None
+    expected_move: float | None = None
+    """One standard deviation of the underlying until expiry, dollars."""
+    targets: str = ""
+    notes: tuple[str, ...] = ()
+    manual: bool = False
+    verdicts: tuple[RuleVerdict, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    impacts: tuple[Impact, ...] = ()
+    payoff: tuple[PayoffPoint, ...] = ()
+    cancels: str = ""
+    """What takes it back by itself."""
+    sized_by: str = ""
+    reprices: int = 0
+    exit_reason: str = ""
+
+
+class TicketsView(View, frozen=True, kw_only=True):
+    rows: tuple[TicketView, ...] = ()
+    """The one that expires first is first."""
+    policy: str = "manual"
+
+
+# --- orders, positions, exits --------------------------------------------------------------------------------------
+
+
+class OrderRow(Value, frozen=True, kw_only=True):
+    id: str
+    contract: str
+    symbol: str
+    side: Side
+    quantity: int
+    filled: int
+    state: OrderState
+    limit: Decimal | None
+    average: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    age: float | None
+    purpose: Purpose
+    why: str
+    """`entry`, `TARGET_1` …"""
+    working: float
+    """Seconds since it was made."""
+    attempts: int = 0
+    refusal: str = ""
+    position: str | None = None
+    seq: int | None = None
+    """A fact of its story."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state.is_open
+
+
+class OrdersView(View, frozen=True, kw_only=True):
+    rows: tuple[OrderRow, ...] = ()
+
+
+class PositionRow(Value, frozen=True, kw_only=True):
+    id: str
+    contract: str
+    symbol: str
+    direction: Direction
+    dte: int
+    quantity: int
+    entry: Decimal
+    mark: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    age: float | None
+    stale: bool
+    model: bool
+    """The mark is the model's value, not a quote's mid."""
+    pnl: Decimal | None
+    pnl_fraction: float | None
+    r: float | None
+    """Profit in units of the risk at entry."""
+    delta: float | None
+    gamma: float | None
+    vega: Decimal | None
+    """Dollars per vol point, the whole position."""
+    theta: Decimal | None
+    """Dollars to the session's close, the whole position."""
+    mfe: float | None
+    mae: float | None
+    """Best and worst mark since entry, fractions of the entry."""
+    next_exit: str = ""
+    nearness: float | None = None
+    closing: int = 0
+    """Contracts in working closing orders."""
+    decision: int | None = None
+    trigger: int | None = None
+
+
+class PositionsView(View, frozen=True, kw_only=True):
+    rows: tuple[PositionRow, ...] = ()
+    delta_dollars: Decimal | None = None
+    theta: Decimal | None = None
+    pnl: Decimal | None = None
+    age: float | None = None
+    """Oldest mark, seconds."""
+
+
+class ExitRow(Value, frozen=True, kw_only=True):
+    position: str
+    contract: str
+    rule: str
+    level: str
+    distance: str
+    nearness: float
+    owner: str
+    action: ExitAction
+    priority: Priority
+    fired: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.position}/{self.rule}"
+
+
+class ExitsView(View, frozen=True, kw_only=True):
+    rows: tuple[ExitRow, ...] = ()
+
+
+class Gauge(Value, frozen=True, kw_only=True):
+    """One figure of the book against its limit."""
+
+    name: str
+    value: Decimal | None
+    limit: Decimal | None = None
+    unit: str = "$"
+    decimals: int = 0
+    help: str = ""
+
+    @property
+    def fraction(self) -> float | None:
+        if self.value is None or not self.limit:
+            return None
+        return float(abs(self.value / self.limit))
+
+
+class SymbolGreeks(Value, frozen=True, kw_only=True):
+    symbol: str
+    delta_dollars: Decimal
+    gamma_dollars: Decimal
+    theta: Decimal
+    vega: Decimal
+    pnl: Decimal
+
+
+class GreeksView(View, frozen=True, kw_only=True):
+    gauges: tuple[Gauge, ...] = ()
+    symbols: tuple[SymbolGreeks, ...] = ()
+    age: float | None = None
+
+
+# --- remember ------------------------------------------------------------------------------------------------------
+
+
+class StoryStep(StrEnum):
+    """The links of the chain, in the order a signal travels."""
+
+    SIGNAL = "Signal"
+    DECISION = "Decision"
+    RULES = "Rules"
+    APPROVAL = "Approval"
+    ORDER = "Order"
+    FILLS = "Fills"
+    EXIT = "Exit"
+
+
+class StoryCard(Value, frozen=True, kw_only=True):
+    """One link: what happened, with the facts that say so."""
+
+    step: StoryStep
+    title: str
+    """`SPY 5m LONG EXTREME`; `not yet` for a link that has not come."""
+    at: datetime | None = None
+    after: float | None = None
+    """Seconds since the link before."""
+    points: tuple[Point, ...] = ()
+    seqs: tuple[int, ...] = ()
+    stopped: bool = False
+    """The story ended here with a no."""
+
+
+class LedgerRow(Value, frozen=True, kw_only=True):
+    seq: int
+    at: datetime
+    kind: str
+    text: str
+    cause: int | None = None
+
+
+class StoryView(View, frozen=True, kw_only=True):
+    seq: int | None = None
+    title: str = ""
+    outcome: str = ""
+    gain: bool | None = None
+    cards: tuple[StoryCard, ...] = ()
+    facts: tuple[LedgerRow, ...] = ()
+
+
+# --- watch ---------------------------------------------------------------------------------------------------------
+
+
+class LampState(StrEnum):
+    OK = "ok"
+    OFF = "off"
+    """Not set up: nothing is wrong."""
+    WARN = "warn"
+    BAD = "bad"
+
+
+class Lamp(Value, frozen=True, kw_only=True):
+    """One thing that must work, and whether it does."""
+
+    id: str
+    name: str
+    state: LampState
+    text: str
+    """Short, beside the name: `0.3 ms`."""
+    detail: str = ""
+    todo: str = ""
+    age: float | None = None
+
+
+class HealthView(View, frozen=True, kw_only=True):
+    lamps: tuple[Lamp, ...] = ()
+
+
+class LogRow(Value, frozen=True, kw_only=True):
+    id: int
+    at: datetime
+    level: str
+    """info, warning, error."""
+    source: str
+    text: str
+
+
+class LogView(View, frozen=True, kw_only=True):
+    rows: tuple[LogRow, ...] = ()
+    """Newest first, bounded by whoever keeps them."""
+
+
+class Tick(Value, frozen=True, kw_only=True):
+    """One symbol of the tape."""
+
+    symbol: str
+    price: Decimal | None
+    change: float | None
+    """Against the prior close, or the session's first quote where that is unknown; a fraction."""
+    age: float | None = None
+    stale: bool = False
+
+
+class HeaderView(Value, frozen=True, kw_only=True):
+    """The band, the tape and the account's line."""
+
+    account: str
+    """PAPER or LIVE."""
+    market: str
+    """SIMULATED, RECORDED, REPLAY or LIVE."""
+    now: datetime
+    """The exchange's time (UTC)."""
+    ticks: tuple[Tick, ...] = ()
+    session: str = ""
+    """`OPEN`, `MIDDAY`, `closed` …"""
+    to_close: float | None = None
+    to_open: float | None = None
+    event: str = ""
+    equity: Decimal | None = None
+    day_pnl: Decimal | None = None
+    budget_used: Decimal | None = None
+    budget: Decimal | None = None
+    heat: float | None = None
+    """Loss of everything at its stop, fraction of equity."""
+    heat_limit: float | None = None
+    halted: bool = False
+    halt_by: str = ""
+    halt_reason: str = ""
+    policy: str = "manual"
+
+
+class WelcomeStep(Value, frozen=True, kw_only=True):
+    title: str
+    detail: str
+    done: bool
+    copy: str = ""
+    """Text to take along: an address, a secret, a command line."""
+    secret: bool = False
+    """Shown masked until asked."""
+    action: str = ""
+    button: str = ""
+
+
+class WelcomeView(View, frozen=True, kw_only=True):
+    steps: tuple[WelcomeStep, ...] = ()
+
+
+class DeskUpdate(Value, frozen=True, kw_only=True):
+    """What changed since the last flush; None leaves a panel as it is."""
+
+    header: HeaderView | None = None
+    signals: SignalsView | None = None
+    confluence: ConfluenceView | None = None
+    decisions: DecisionsView | None = None
+    tickets: TicketsView | None = None
+    orders: OrdersView | None = None
+    positions: PositionsView | None = None
+    greeks: GreeksView | None = None
+    exits: ExitsView | None = None
+    health: HealthView | None = None
+    log: LogView | None = None
+    story: StoryView | None = None
+    welcome: WelcomeView | None = None
+
+
+PANELS = (
+    "signals", "confluence", "decisions", "tickets", "orders", "positions", "greeks", "exits", "health", "log",
+    "story", "welcome",
+)  # fmt: skip
+"""Fields of `DeskUpdate` that are panels."""
+
