@@ -1,0 +1,173 @@
+"""The command line: what each command takes, and which room of app/ does it. Imports are late, so that help is instant.
+
+Exit codes: 0 done, 1 the work found a fault, 2 wrong use or bad input, always with one clear line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.options import Options, UsageError, parse_overrides
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = _parser()
+    chosen = parser.parse_args(list(arguments) or ["desk"])
+    try:
+        return int(chosen.run(chosen))
+    except UsageError as error:
+        print(f"strikedesk: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="strikedesk", description="A desktop terminal for options traders.")
+    parser.add_argument("--version", action="version", version=f"strikedesk {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    desk = commands.add_parser("desk", help="the terminal (also without a command)")
+    _engine_options(desk)
+    desk.add_argument("--layout", default="", metavar="NAME", help="Trade, Review or Quiet")
+    desk.add_argument(
+        "--smoke", action="store_true", help="drive one signal from webhook to closed position, then exit 0"
+    )
+    desk.set_defaults(run=_desk)
+
+    engine = commands.add_parser("engine", help="the same without a screen")
+    _engine_options(engine)
+    engine.set_defaults(run=_engine)
+
+    replay = commands.add_parser("replay", help="a recorded day through the whole engine")
+    replay.add_argument("day", metavar="DAY", help="folder or prefix of Parquet files")
+    replay.add_argument("--signals", type=Path, metavar="FILE", help="webhook bodies, one a line; timenow is the arrival")
+    replay.add_argument("--orders", type=Path, metavar="FILE", help="manual tickets and overrides with their time")
+    replay.add_argument("--report", type=Path, metavar="OUT", help="write the report as JSON")
+    replay.add_argument("--speed", default="max", metavar="N", help="1 is real time; max (default) as fast as it goes")
+    replay.add_argument("--json", action="store_true", help="print the report as JSON")
+    _policy_options(replay, "auto-paper")
+    replay.set_defaults(run=_replay)
+
+    decide = commands.add_parser("decide", help="pure decisions: IN.jsonl to OUT.jsonl")
+    decide.add_argument("source", type=Path, metavar="IN")
+    decide.add_argument("target", type=Path, metavar="OUT")
+    decide.set_defaults(run=_decide)
+
+    ledger = commands.add_parser("ledger", help="verify, show, export, rebuild or replay the ledger")
+    ledger.add_argument("work", choices=["verify", "show", "export", "rebuild", "replay"])
+    ledger.add_argument("target", nargs="?", default="", metavar="ID|FILE", help="show: a fact, ticket, order or position; export: OUT.csv, .jsonl or .parquet")
+    ledger.add_argument("--json", action="store_true")
+    ledger.add_argument("--home", type=Path, metavar="DIR")
+    ledger.set_defaults(run=_ledger)
+
+    database = commands.add_parser("db", help="migrate or examine the database")
+    database.add_argument("work", choices=["migrate", "health"])
+    database.add_argument("--json", action="store_true")
+    database.add_argument("--home", type=Path, metavar="DIR")
+    database.set_defaults(run=_database)
+
+    doctor = commands.add_parser("doctor", help="what works here, what is missing, and what to do")
+    doctor.add_argument("--tunnel", default="", metavar="URL", help="post a signed self-test through the public address")
+    doctor.add_argument("--json", action="store_true")
+    _policy_options(doctor, "")
+    doctor.set_defaults(run=_doctor)
+
+    bench = commands.add_parser("bench", help="measurements")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="journey (default: all there are)")
+    bench.add_argument("--json", action="store_true")
+    bench.add_argument("--quick", action="store_true", help="fewer rounds")
+    bench.set_defaults(run=_bench)
+    return parser
+
+
+def _policy_options(parser: argparse.ArgumentParser, policy: str) -> None:
+    parser.add_argument("--home", type=Path, metavar="DIR", help="data folder (default STRIKEDESK_HOME or the platform's)")
+    parser.add_argument("--policy", choices=["manual", "auto-paper", "auto"], default=policy or None)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="a setting, as risk.max_heat=0.1"
+    )
+
+
+def _engine_options(parser: argparse.ArgumentParser) -> None:
+    _policy_options(parser, "")
+    parser.add_argument("--market", default="", metavar="SOURCE", help="simulated (default) or recorded:PATH")
+    parser.add_argument("--port", type=int, help="webhook port (default 8787; 0 takes a free one)")
+    parser.add_argument("--host", default="", help="address to listen on (default 127.0.0.1)")
+
+
+def _options(chosen: argparse.Namespace, policy: str) -> Options:
+    overrides = parse_overrides(chosen.overrides)
+    for name, key in (("market", "market.source"), ("port", "intake.port"), ("host", "intake.host")):
+        value = getattr(chosen, name, None)
+        if value not in (None, ""):
+            overrides[key] = str(value)
+    overrides["approvals.policy"] = chosen.policy or overrides.get("approvals.policy", "")
+    if not overrides["approvals.policy"]:
+        del overrides["approvals.policy"]
+    return Options(home=chosen.home, overrides=overrides, default_policy=policy)
+
+
+def _version() -> str:
+    from app.options import VERSION
+
+    return VERSION
+
+
+def _desk(chosen: argparse.Namespace) -> int:
+    from app.desktop import run_desk
+
+    return run_desk(_options(chosen, "auto-paper" if chosen.smoke else "manual"), smoke=chosen.smoke, layout=chosen.layout)
+
+
+def _engine(chosen: argparse.Namespace) -> int:
+    from app.headless import run_engine
+
+    return run_engine(_options(chosen, "auto-paper"))
+
+
+def _replay(chosen: argparse.Namespace) -> int:
+    from app.commands.replay import run_replay
+
+    return run_replay(
+        _options(chosen, "auto-paper"),
+        day=chosen.day,
+        signals=chosen.signals,
+        orders=chosen.orders,
+        report=chosen.report,
+        speed=chosen.speed,
+        as_json=chosen.json,
+    )
+
+
+def _decide(chosen: argparse.Namespace) -> int:
+    from app.commands.decide import decide_file
+
+    return decide_file(chosen.source, chosen.target, sys.stderr)
+
+
+def _ledger(chosen: argparse.Namespace) -> int:
+    from app.commands.ledger import run_ledger
+
+    return run_ledger(Options(home=chosen.home), chosen.work, chosen.target, as_json=chosen.json)
+
+
+def _database(chosen: argparse.Namespace) -> int:
+    from app.commands.database import run_database
+
+    return run_database(Options(home=chosen.home), chosen.work, as_json=chosen.json)
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from app.commands.doctor import run_doctor
+
+    return run_doctor(_options(chosen, ""), tunnel=chosen.tunnel, as_json=chosen.json)
+
+
+def _bench(chosen: argparse.Namespace) -> int:
+    from app.commands.bench import run_bench
+
+    return run_bench(chosen.names, as_json=chosen.json, quick=chosen.quick)
