@@ -51,6 +51,15 @@ class MarketSettings(Section):
     max_quote_age: float = Field(5.0, gt=0, description="Oldest quote an order may be priced from, seconds")
     max_quote_age_0dte: float = Field(2.0, gt=0, description="The same for contracts that expire today, seconds")
     max_quote_age_recorded: float = Field(65.0, gt=0, description="The same for recorded one-minute data, seconds")
+    quiet_move: float = Field(
+        0.0002, ge=0, description="An older quote still counts while the underlying moved less, fraction"
+    )
+
+    def quote_age(self, source: str, zero_dte: bool = False) -> float:
+        """Oldest quote of that source an order may be priced from, seconds."""
+        if source.startswith("recorded"):
+            return self.max_quote_age_recorded
+        return self.max_quote_age_0dte if zero_dte else self.max_quote_age
 
 
 class ContractSettings(Section):

@@ -1,0 +1,105 @@
+"""One contract at a time: the Greeks of a quoted option, and its value at another price of the underlying.
+
+Called for tickets, marks and sizing, where money is Decimal. Batches use `european` and `implied` directly.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from engine.domain.values import Greeks, OptionContract, Quote, Right
+from engine.pricing import european
+from engine.pricing.implied import implied_vol
+from engine.pricing.time import SECONDS_A_YEAR, year_fraction
+
+MIN_SECONDS_FOR_IV = 600.0
+"""Under 10 minutes to expiry a tick of the quote moves the vol by more than the vol: it is n/a."""
+MIN_VEGA_FOR_IV = 0.005
+"""Dollars per vol point and share, below which a cent of the quote is more than a vol point or two: n/a."""
+DECIMALS = 6
+"""Pricing floats are rounded to this before they enter a fact."""
+
+
+def implied_of(
+    contract: OptionContract,
+    quoted: Quote | Decimal | float,
+    spot: Decimal | float,
+    now: datetime,
+    expiry: datetime,
+    rate: float,
+    carry: float = 0.0,
+) -> float | None:
+    """Implied vol (fraction per year) of a mid price, or of a quote's mid.
+
+    None where there is none to be had: a one-sided or crossed quote, under 10 minutes to expiry, below intrinsic value,
+    no time value, or a vega under half a cent.
+    """
+    seconds = (expiry - now).total_seconds()
+    mid = _mid(quoted)
+    if mid is None or seconds < MIN_SECONDS_FOR_IV:
+        return None
+    t, is_call = seconds / SECONDS_A_YEAR, contract.right is Right.CALL
+    vol = float(implied_vol(mid, float(spot), float(contract.strike), t, rate, carry, is_call).vol[0])
+    if vol != vol:
+        return None
+    vega = european.greeks(float(spot), float(contract.strike), t, rate, carry, vol, is_call).vega
+    return vol if vega >= MIN_VEGA_FOR_IV else None
+
+
+def greeks_of(
+    contract: OptionContract,
+    quoted: Quote | Decimal | float,
+    spot: Decimal | float,
+    now: datetime,
+    expiry: datetime,
+    rate: float,
+    *,
+    carry: float = 0.0,
+    fallback_vol: float | None = None,
+) -> Greeks | None:
+    """Greeks at the contract's own implied vol, rounded to 6 decimals; `expiry` from `expiry_moment`.
+
+    Where its quote gives no vol, `fallback_vol` (the position's last, say) is used and stands in `iv`; without one, and
+    once the contract has expired, there are no Greeks: None.
+    """
+    vol = implied_of(contract, quoted, spot, now, expiry, rate, carry)
+    if vol is None:
+        vol = fallback_vol
+    t = year_fraction(now, expiry)
+    if vol is None or t <= 0:
+        return None
+    found = european.greeks(float(spot), float(contract.strike), t, rate, carry, vol, contract.right is Right.CALL)
+    return rounded(vol, found, ())
+
+
+def value_at(
+    contract: OptionContract,
+    spot: Decimal | float,
+    vol: float,
+    now: datetime,
+    expiry: datetime,
+    rate: float,
+    carry: float = 0.0,
+) -> float:
+    """Model value in dollars per share with the underlying at `spot`; intrinsic value once expired."""
+    t = year_fraction(now, expiry)
+    return float(european.price(float(spot), float(contract.strike), t, rate, carry, vol, contract.right is Right.CALL))
+
+
+def rounded(vol: float, arrays: european.GreeksArrays, row: int | tuple[()]) -> Greeks:
+    """One row of a batch as the domain's Greeks, rounded to 6 decimals."""
+    return Greeks(
+        iv=round(float(vol), DECIMALS),
+        delta=round(float(arrays.delta[row]), DECIMALS),
+        gamma=round(float(arrays.gamma[row]), DECIMALS),
+        vega=round(float(arrays.vega[row]), DECIMALS),
+        theta=round(float(arrays.theta[row]), DECIMALS),
+        rho=round(float(arrays.rho[row]), DECIMALS),
+    )
+
+
+def _mid(quoted: Quote | Decimal | float) -> float | None:
+    if not isinstance(quoted, Quote):
+        return float(quoted)
+    return float(quoted.mid) if quoted.two_sided and quoted.mid is not None else None
