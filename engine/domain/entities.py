@@ -137,12 +137,23 @@ class Order(Value, frozen=True, kw_only=True):
     exit_reason: ExitReason | None = None
     attempts: int = 0
     """How often it was re-priced."""
+    executions: tuple[str, ...] = ()
+    """Execution ids counted so far: the same one may be reported again and counts once."""
     refusal: Refusal | None = None
     updated: datetime | None = None
 
     @property
     def remaining(self) -> int:
         return self.quantity - self.filled
+
+
+class MarkPoint(Value, frozen=True, kw_only=True):
+    """A mark that attribution steps from. Prices per share."""
+
+    at: datetime
+    price: Decimal
+    underlying: Decimal | None
+    greeks: Greeks | None
 
 
 class Position(Value, frozen=True, kw_only=True):
@@ -181,6 +192,18 @@ class Position(Value, frozen=True, kw_only=True):
     closed: datetime | None = None
     exit_reason: ExitReason | None = None
     average_exit: Decimal | None = None
+    marked: MarkPoint | None = None
+    """The last mark in the ledger."""
+    attributed: dict[str, Decimal] = {}
+    """Dollars explained so far, mark to mark: delta, gamma, vega, theta, rest."""
+    settled: Decimal | None = None
+    """The underlying's price it was settled against, for a contract that expired."""
+    thesis_broken: str = ""
+    """Why the reason to hold it is gone; empty while it stands."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed is None
 
     @property
     def cost(self) -> Decimal:

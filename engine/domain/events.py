@@ -407,6 +407,9 @@ class BiasFlipped(Fact, frozen=True, kw_only=True):
 
     symbol: str
     against: Direction
+    """Positions of this direction lost their reason."""
+    positions: tuple[str, ...] = ()
+    """Which were open; a sender's exit notice is kept even when there are none."""
     why: str
 
 

@@ -1,0 +1,242 @@
+"""The conductor plays the story live: one step at a time on the loop, facts to the ledger, effects after their commit.
+
+It owns no rule. It answers the doors (webhook, HTTP, desk), wakes the clock, and hands orders to the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol, TypeVar, runtime_checkable
+
+from engine.domain import events as ev
+from engine.domain.commands import Command, Done
+from engine.domain.events import AnyFact
+from engine.domain.values import Code, refuse
+from engine.intake.doors import Answer
+from engine.intake.payloads import Heard
+from engine.journey.step import Cancel, Replace, Send, Step
+from engine.journey.story import Journey
+from engine.ports import Broker, BrokerReport, Ledger, LedgerAway
+
+T = TypeVar("T")
+
+PATIENCE = 2.5
+"""Seconds a sender waits for its receipt's commit: TradingView hangs up after 3."""
+
+QUIET = 0.025
+"""Seconds that weighing may wait for the senders to be answered first, when many come at once."""
+
+
+@runtime_checkable
+class Matching(Protocol):
+    """A broker that lives in this process and tries its resting orders when told (the paper broker)."""
+
+    def match(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Pulse:
+    """What the health panel and /metrics show of the conductor."""
+
+    steps: int = 0
+    facts: int = 0
+    slowest_step: float = 0.0
+    weighing: int = 0
+    last_receipt: float | None = None
+    """Loop time of the last receipt."""
+
+
+Watcher = Callable[[Sequence[AnyFact]], None]
+
+
+class Conductor:
+    def __init__(self, journey: Journey, ledger: Ledger, broker: Broker, interval: float) -> None:
+        self.journey = journey
+        self.ledger = ledger
+        self.broker = broker
+        self.pulse = Pulse()
+        self._interval = interval
+        self._unweighed: deque[tuple[float, AnyFact]] = deque()
+        self._wake = asyncio.Event()
+        self._hearing = 0
+        self._reports: list[BrokerReport] = []
+        self._stepping = False
+        self._watchers: list[Watcher] = []
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        broker.connect(self._reported)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call `watcher` with the facts of every step, after they were folded (screen, logs)."""
+        self._watchers.append(watcher)
+
+    # --- one step -------------------------------------------------------------------------------------------------
+
+    def perform(self, work: Callable[[Step], T]) -> tuple[T, asyncio.Future[None]]:
+        """Do one step now; the future is done when its facts are durable.
+
+        If the work fails half way, the facts it made are true already (they were folded) and go to the ledger all the
+        same; then the error goes on to the caller.
+        """
+        assert not self._stepping, "steps never nest: effects and reports wait for their turn"
+        self._stepping = True
+        started = perf_counter()
+        step = self.journey.step()
+        try:
+            result = work(step)
+        finally:
+            self._stepping = False
+            durable = self._keep(step)
+            self.pulse.steps += 1
+            self.pulse.facts += len(step.facts)
+            self.pulse.slowest_step = max(self.pulse.slowest_step, perf_counter() - started)
+        return result, durable
+
+    def _keep(self, step: Step) -> asyncio.Future[None]:
+        if not step.facts:
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
+        durable = self.ledger.append(step.facts, self.journey.state.drain(), step.keys)
+        if step.effects:
+            durable.add_done_callback(lambda future: self._release(future, step))
+        else:
+            durable.add_done_callback(self._check)
+        for watcher in self._watchers:
+            watcher(step.facts)
+        return durable
+
+    def _check(self, durable: asyncio.Future[None]) -> bool:
+        """True if it is durable. A ledger that cannot go on ends the engine: nothing may be done that is not kept."""
+        if durable.cancelled():
+            return False
+        error = durable.exception()
+        if error is not None and not self._failure.done():
+            self._failure.set_exception(error)
+        return error is None
+
+    def _release(self, durable: asyncio.Future[None], step: Step) -> None:
+        """The intent is durable: hand it over. The broker's first words come back at once and make the next step."""
+        if not self._check(durable):
+            return
+
+        def hand_over(next_step: Step) -> None:
+            for effect in step.effects:
+                match effect:
+                    case Send(order=order):
+                        if self.journey.sent(next_step, order, self.broker.name):
+                            self.broker.submit(self.journey.state.orders[order])
+                    case Replace(order=order, limit=limit):
+                        self.broker.replace(order, limit)
+                    case Cancel(order=order):
+                        self.broker.cancel(order)
+            self._drain(next_step)
+
+        self.perform(hand_over)
+
+    def _reported(self, report: BrokerReport) -> None:
+        self._reports.append(report)
+        if not self._stepping:
+            asyncio.get_running_loop().call_soon(self._take_reports)
+
+    def _take_reports(self) -> None:
+        if self._reports:
+            self.perform(self._drain)
+
+    def _drain(self, step: Step) -> None:
+        while self._reports:
+            reports, self._reports = self._reports, []
+            self.journey.report(step, reports)
+
+    # --- doors ----------------------------------------------------------------------------------------------------
+
+    async def hear(self, heard: Heard) -> Answer:
+        """Keep a receipt, answer when it is durable, decide afterwards."""
+        if not self.ledger.available:
+            return Answer.away()
+        self._hearing += 1
+        try:
+            fact, durable = self.perform(lambda step: self.journey.hear(step, heard))
+            self.pulse.last_receipt = asyncio.get_running_loop().time()
+            if isinstance(fact, ev.SignalReceived | ev.PhaseReceived | ev.TrendReceived | ev.ExitNoticeReceived):
+                self._unweighed.append((asyncio.get_running_loop().time(), fact))
+                self._wake.set()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await asyncio.shield(durable)
+            except (TimeoutError, LedgerAway):
+                return Answer.away()
+        finally:
+            self._hearing -= 1
+        return Answer.of(fact)
+
+    async def command(self, command: Command) -> Done:
+        """Carry out a command; the answer comes when it is durable."""
+        if not self.ledger.available:
+            return Done(ok=False, refusal=refuse(Code.LEDGER_AWAY))
+        done, durable = self.perform(lambda step: self.journey.command(step, command))
+        await asyncio.shield(durable)
+        return done
+
+    # --- the long tasks -------------------------------------------------------------------------------------------
+
+    async def open(self, version: str, market: str) -> None:
+        """Recovery and the first facts of this run. Receipts left undecided by a crash are weighed first."""
+        state = self.journey.state
+        self.broker.restore([order for order in state.open_orders.values()])
+        _, durable = self.perform(lambda step: self.journey.open(step, version, market))
+        await durable
+        waiting = set(self.journey.unweighed())
+        if waiting:
+            async for fact in self.ledger.facts(after=min(waiting) - 1, until=max(waiting)):
+                if fact.seq in waiting:
+                    self._unweighed.append((0.0, fact))
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._weigh_on(), name="weigh")
+            tasks.create_task(self._watch_on(), name="watch")
+            tasks.create_task(self._fail(), name="ledger failure")
+
+    async def _fail(self) -> None:
+        await self._failure
+
+    async def _weigh_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._unweighed:
+                heard_at, fact = self._unweighed[0]
+                if self._hearing > 1 and loop.time() - heard_at < QUIET:
+                    await asyncio.sleep(0.001)
+                    continue
+                self._unweighed.popleft()
+                self.pulse.weighing = len(self._unweighed)
+                self.perform(lambda step, fact=fact: self.journey.weigh(step, fact))  # type: ignore[misc]
+                await asyncio.sleep(0)
+
+    async def _watch_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            self.perform(self._moment)
+
+    def _moment(self, step: Step) -> None:
+        """The order of events at one instant: expiries and clock rules, fills, marks, exits."""
+        self.journey.advance(step)
+        if isinstance(self.broker, Matching):
+            self.broker.match()
+        self._drain(step)
+        self.journey.watch(step)
+
+    async def settle(self) -> None:
+        """Wait until nothing is left to weigh and all facts are durable (smoke runs and tests)."""
+        while self._unweighed or self._reports:
+            await asyncio.sleep(0.005)
+        _, durable = self.perform(lambda step: None)
+        await durable

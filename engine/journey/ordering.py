@@ -1,0 +1,185 @@
+"""Order: intents that become durable before anything is sent, and the broker's word about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engine.domain import events as ev
+from engine.domain.entities import Order, Position, Ticket
+from engine.domain.values import (
+    Bucket,
+    ExitReason,
+    Greeks,
+    OptionContract,
+    OrderState,
+    OrderType,
+    Purpose,
+    Quote,
+    Side,
+    TimeInForce,
+)
+from engine.journey.step import Send, Step
+from engine.ports import Accepted, BrokerReport, Cancelled, Expired, Filled, Rejected
+from engine.pricing.european import greeks_of
+from engine.pricing.time import expiry_moment
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    contract: OptionContract
+    side: Side
+    quantity: int
+    limit: Decimal | None
+    purpose: Purpose
+    type: OrderType = OrderType.MARKETABLE
+    ticket: str | None = None
+    position: str | None = None
+    exit_reason: ExitReason | None = None
+
+
+def intend(step: Step, cause: int, intent: Intent) -> Order:
+    """The intent is a fact with our own id; it is sent when that fact is durable."""
+    order = step.next_id("O")
+    step.emit(
+        ev.OrderIntended,
+        cause=cause,
+        order=order,
+        contract=intent.contract,
+        side=intent.side,
+        quantity=intent.quantity,
+        type=intent.type,
+        limit=intent.limit,
+        tif=TimeInForce.DAY,
+        purpose=intent.purpose,
+        ticket=intent.ticket,
+        position=intent.position,
+        exit_reason=intent.exit_reason,
+    )
+    step.effects.append(Send(order))
+    return step.state.orders[order]
+
+
+def submitted(step: Step, order_id: str, broker: str) -> bool:
+    """Note that a durable intent is handed over; False if it was cancelled or halted in between."""
+    order = step.state.orders[order_id]
+    if order.state is not OrderState.APPROVED:
+        return False
+    halt = step.state.halt
+    if order.purpose is Purpose.ENTRY and halt is not None and halt.latched:
+        step.emit(ev.OrderCancelled, cause=order_seq(order_id), order=order_id, reason="halted before it was sent")
+        return False
+    step.emit(ev.OrderSubmitted, cause=order_seq(order_id), order=order_id, broker=broker)
+    return True
+
+
+def reported(step: Step, report: BrokerReport) -> None:
+    order = step.state.orders.get(report.order)
+    if order is None:
+        raise LookupError(f"the broker spoke of order {report.order}, which we do not know")
+    cause = order_seq(order.id)
+    match report:
+        case Accepted():
+            if order.state is OrderState.SUBMITTING:
+                step.emit(ev.OrderAccepted, cause=cause, order=order.id)
+        case Filled():
+            _filled(step, order, report)
+        case Cancelled(reason=reason):
+            if order.state.is_open:
+                step.emit(ev.OrderCancelled, cause=cause, order=order.id, reason=reason)
+        case Rejected(refusal=refusal):
+            if order.state.is_open:
+                step.emit(ev.OrderRejected, cause=cause, order=order.id, refusal=refusal)
+        case Expired():
+            if order.state.is_open:
+                step.emit(ev.OrderExpired, cause=cause, order=order.id)
+
+
+def _filled(step: Step, order: Order, report: Filled) -> None:
+    if report.execution in order.executions:
+        return
+    underlying = step.world.quotes.underlying(order.contract.symbol)
+    spot = underlying.mid if underlying is not None else None
+    fact = step.emit(
+        ev.OrderFilled,
+        cause=order_seq(order.id),
+        order=order.id,
+        execution=report.execution,
+        quantity=report.quantity,
+        price=report.price,
+        fees=report.fees,
+        slippage=report.slippage,
+        quote=report.quote,
+        underlying=spot,
+        greeks=greeks_now(step, order.contract, report.quote, spot),
+        position=position_of(step, order),
+    )
+    position = step.state.positions[fact.position]
+    if position.quantity == 0:
+        close_books(step, position.id, fact.seq)
+
+
+def position_of(step: Step, order: Order) -> str:
+    """The position an execution belongs to: an exit names it; an entry gives birth to one and then adds to it."""
+    if order.position is not None:
+        return order.position
+    for position in step.state.positions.values():
+        if position.ticket == order.ticket:
+            return position.id
+    return step.next_id("P")
+
+
+def greeks_now(step: Step, contract: OptionContract, quote: Quote, spot: Decimal | None) -> Greeks | None:
+    mid = quote.mid
+    if mid is None or spot is None:
+        return None
+    expiry = expiry_moment(contract.expiry, step.world.calendar)
+    return greeks_of(contract, mid, spot, step.now, expiry, step.settings.contracts.rate)
+
+
+def close_books(step: Step, position_id: str, cause: int) -> None:
+    """The last contract is gone: what the trade made, and why it ended."""
+    from engine.portfolio.attribution import closing
+
+    position = step.state.positions[position_id]
+    reason = position.exit_reason or ExitReason.MANUAL
+    summary = closing(position)
+    step.emit(
+        ev.PositionClosed,
+        cause=cause,
+        position=position.id,
+        reason=reason,
+        gross=summary.gross,
+        fees=position.fees,
+        net=summary.net,
+        r=summary.r,
+        average_exit=summary.average_exit,
+        held_seconds=(step.now - position.opened).total_seconds(),
+        best=summary.best,
+        worst=summary.worst,
+        attribution=summary.attribution,
+    )
+    step.live.marks.pop(position.id, None)
+    step.live.confirmations.pop(position.id, None)
+
+
+def entry_life(step: Step, ticket: Ticket) -> float:
+    """Seconds an approved entry may rest before what is left of it is taken back."""
+    approvals = step.settings.approvals
+    if ticket.bucket is Bucket.ZERO_DTE:
+        return approvals.life_0dte
+    return approvals.life_longer if ticket.bucket is Bucket.LONGER else approvals.life_weekly
+
+
+def closing_orders(step: Step, position: Position) -> list[Order]:
+    """Exit orders of a position that may still fill."""
+    return [
+        order
+        for order in step.state.open_orders.values()
+        if order.purpose is Purpose.EXIT and order.position == position.id
+    ]
+
+
+def order_seq(order_id: str) -> int:
+    """Seq of the fact an order was born from."""
+    return int(order_id[1:])

@@ -1,0 +1,102 @@
+"""One step of the journey: its moment, the facts it makes, and the effects to release once they are durable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol, TypeVar
+
+from engine.domain.events import AnyFact, Fact
+from engine.domain.marks import Mark
+from engine.domain.values import Policy
+from engine.exits.monitor import Confirmation
+from engine.market.bars import BarBook
+from engine.orders.fees import FeeTable
+from engine.ports import Quotes
+from engine.sessions import Calendar
+from engine.settings import Settings
+from engine.state import State
+
+F = TypeVar("F", bound=Fact)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the story needs to know besides its own past. Quotes and bars answer for the step's moment."""
+
+    settings: Settings
+    calendar: Calendar
+    quotes: Quotes
+    bars: BarBook
+    fees: FeeTable
+    policy: Policy
+    recorded: bool = False
+    """Recorded minute data: every bar counts as a confirming quote, and quotes may be a minute old."""
+
+
+@dataclass(slots=True)
+class Live:
+    """What is watched but not remembered: made again from quotes after a restart."""
+
+    marks: dict[str, Mark] = field(default_factory=dict)
+    confirmations: dict[str, tuple[Confirmation, ...]] = field(default_factory=dict)
+    said: set[tuple[str, str]] = field(default_factory=set)
+    """(position, rule) of alerts already given."""
+    entries: list[datetime] = field(default_factory=list)
+    """Entry intents of the last second, for the rate rule."""
+    equity: Decimal | None = None
+    equity_marked: datetime | None = None
+
+
+class Effect(Protocol):
+    """Something to do in the world, only after the facts that decided it are durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    order: str
+    limit: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    order: str
+
+
+@dataclass(slots=True)
+class Step:
+    """Facts are folded as they are made, so the next line of the story already sees them."""
+
+    now: datetime
+    state: State
+    world: World
+    live: Live
+    facts: list[AnyFact] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    keys: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        return self.world.settings
+
+    def emit(self, kind: type[F], /, cause: int | None = None, **fields: Any) -> F:
+        """Make a fact, fold it, keep it for the ledger."""
+        at = self.now if self.state.last_at is None else max(self.now, self.state.last_at)
+        fact = kind(seq=self.state.last_seq + 1, at=at, cause=cause, **fields)
+        self.state.apply(fact)  # type: ignore[arg-type]  # AnyFact is the closed union of all Fact classes
+        self.facts.append(fact)  # type: ignore[arg-type]
+        return fact
+
+    def next_id(self, prefix: str) -> str:
+        """Id of the entity the next fact gives birth to: derived from its seq, never random."""
+        return f"{prefix}{self.state.last_seq + 1}"
+
+
+Numbers = Mapping[str, str]

@@ -1,0 +1,83 @@
+"""The story, in order. A signal is heard, weighed, decided, risk-checked, approved, sent, filled, held, exited.
+
+`Journey` is synchronous and does nothing to the world: each method is one step that makes facts, folds them into the
+state, and names the effects to release once the facts are durable. The conductor (live) and the replay call the same
+methods in the same order, so what is true of one is true of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.domain import events as ev
+from engine.domain.commands import Command, Done
+from engine.intake.payloads import Heard
+from engine.journey import answering, clockwork, hearing, holding, ordering, weighing
+from engine.journey.step import Live, Step, World
+from engine.ports import BrokerReport, Clock
+from engine.state import State
+
+
+
+class Journey:
+    def __init__(self, world: World, state: State, clock: Clock, keys: dict[str, int]) -> None:
+        self.world = world
+        self.state = state
+        self.clock = clock
+        self.keys = keys
+        """Dedupe keys heard so far -> seq of the receipt."""
+        self.live = Live()
+
+    def step(self) -> Step:
+        return Step(now=self.clock.now(), state=self.state, world=self.world, live=self.live)
+
+    def open(self, step: Step, version: str, market: str) -> None:
+        """The first facts of a run: who starts, with what; a new ledger also opens its paper account."""
+        clockwork.open_engine(step, version, market)
+
+    def hear(self, step: Step, heard: Heard) -> ev.AnyFact:
+        """1. A receipt is kept. Nothing is decided yet: the sender is answered first."""
+        clockwork.advance(step)
+        return hearing.hear(step, heard, self.keys, self.clock)
+
+    def weigh(self, step: Step, fact: ev.AnyFact) -> None:
+        """2. The receipt goes on the board, the frozen engine decides, and an EXECUTE becomes a ticket, or says why not."""
+        clockwork.advance(step)
+        weighing.weigh(step, fact)
+
+    def advance(self, step: Step) -> None:
+        """3. The clock: expiries on the board, tickets that ran out, a new session, contracts that expired."""
+        clockwork.advance(step)
+
+    def command(self, step: Step, command: Command) -> Done:
+        """4. A person answers, closes, cancels, halts."""
+        clockwork.advance(step)
+        done = answering.answer(step, command)
+        if done.refusal is not None:
+            step.emit(
+                ev.CommandRefused,
+                command=type(command).__name__,
+                target=answering.target_of(command),
+                by=command.by,
+                refusal=done.refusal,
+            )
+        return done
+
+    def sent(self, step: Step, order: str, broker: str) -> bool:
+        """5. A durable intent is about to be handed to the broker. False when it must not be sent any more."""
+        return ordering.submitted(step, order, broker)
+
+    def report(self, step: Step, reports: Sequence[BrokerReport]) -> None:
+        """6. The broker's word: accepted, filled, cancelled. Fills open, grow, shrink and close positions."""
+        for report in reports:
+            ordering.reported(step, report)
+
+    def watch(self, step: Step) -> None:
+        """7. New quotes: positions are marked, and exits fire."""
+        holding.watch(step)
+
+    def unweighed(self) -> list[int]:
+        """Receipts that were durable before a crash, and not yet decided: taken up first after a restart."""
+        return [row.seq for row in self.state.heard.values() if not row.weighed]
+
+

@@ -1,0 +1,471 @@
+"""State is the fold of facts: the same live, after a crash, and in replay. Only `State.apply` changes it.
+
+Each entity is one projection row `(kind, key)`. What a step touched is drained as `Change`s and commits in one
+transaction with its facts, so that a restart reads rows instead of folding the whole ledger again. Rows of things
+long over are dropped by the same rule everywhere (`KEPT`); their facts stay in the ledger for ever.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.domain import events as ev
+from engine.domain.canonical import canonical
+from engine.domain.entities import (
+    Account,
+    Halt,
+    Heard,
+    MarkPoint,
+    Order,
+    Position,
+    SymbolBoard,
+    Ticket,
+)
+from engine.domain.events import AnyFact
+from engine.domain.values import ExitReason, Purpose, Side, TicketState, Value
+from engine.orders import oms
+from engine.portfolio import account as accounts
+from engine.portfolio import attribution
+from engine.portfolio import positions as holdings
+from engine.ports import Change
+
+KEPT = 500
+"""Rows kept of each kind of finished thing: what the panels show without asking the ledger's history."""
+
+_TYPES: dict[str, type[Value]] = {
+    "account": Account,
+    "halt": Halt,
+    "board": SymbolBoard,
+    "ticket": Ticket,
+    "order": Order,
+    "position": Position,
+    "heard": Heard,
+}
+KINDS = tuple(_TYPES)
+
+
+@dataclass(slots=True)
+class _Finished:
+    """Which finished things are kept: always those born last, whatever order they finished in, so that a rebuild
+    from the facts and a load from the rows keep the same ones."""
+
+    oldest: list[int]
+    members: set[int]
+
+
+class State:
+    """Everything the engine knows, as dicts of frozen entities in the order they came."""
+
+    def __init__(self) -> None:
+        self.account: Account | None = None
+        self.halt: Halt | None = None
+        self.boards: dict[str, SymbolBoard] = {}
+        self.tickets: dict[str, Ticket] = {}
+        self.orders: dict[str, Order] = {}
+        self.positions: dict[str, Position] = {}
+        self.heard: dict[int, Heard] = {}
+        self.last_seq = 0
+        self.last_at: datetime | None = None
+        self.open_positions: dict[str, Position] = {}
+        self.open_orders: dict[str, Order] = {}
+        self.pending_tickets: dict[str, Ticket] = {}
+        self._touched: dict[tuple[str, str], Value | None] = {}
+        self._finished = {kind: _Finished([], set()) for kind in ("ticket", "order", "position", "heard")}
+
+    # --- in and out -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def load(cls, rows: Iterable[tuple[str, str, bytes]], last_seq: int, last_at: datetime | None) -> State:
+        """The state whose projection rows these are, in the order they were last changed."""
+        state = cls()
+        state.last_seq, state.last_at = last_seq, last_at
+        for kind, key, body in rows:
+            state._keep(kind, key, msgspec.json.decode(body, type=_TYPES[kind]))
+        state._touched.clear()
+        return state
+
+    def apply(self, fact: AnyFact) -> None:
+        """Fold one fact. Facts come in order; a gap is an error, for it would mean a lost fact."""
+        if fact.seq != self.last_seq + 1:
+            raise ValueError(f"fact {fact.seq} does not follow {self.last_seq}")
+        fold = _FOLDS.get(type(fact))
+        if fold is not None:
+            fold(self, fact)
+        self.last_seq = fact.seq
+        self.last_at = fact.at
+
+    def drain(self) -> list[Change]:
+        """Rows changed since the last drain, each once, in the order they were last touched."""
+        changes = [
+            Change(kind=kind, key=key, body=None if value is None else canonical(value))
+            for (kind, key), value in self._touched.items()
+        ]
+        self._touched.clear()
+        return changes
+
+    # --- keeping --------------------------------------------------------------------------------------------------
+
+    def _keep(self, kind: str, key: str, value: Any) -> None:
+        self._touched.pop((kind, key), None)
+        self._touched[kind, key] = value
+        if kind == "board":
+            self.boards[key] = value
+        elif kind == "account":
+            self.account = value
+        elif kind == "halt":
+            self.halt = value
+        elif kind == "ticket":
+            self.tickets[key] = value
+            self._index(kind, key, value, self.pending_tickets, value.state is TicketState.PENDING)
+        elif kind == "order":
+            self.orders[key] = value
+            self._index(kind, key, value, self.open_orders, value.state.is_open)
+        elif kind == "position":
+            self.positions[key] = value
+            self._index(kind, key, value, self.open_positions, value.is_open)
+        elif kind == "heard":
+            self.heard[int(key)] = value
+            self._index(kind, key, value, {}, not value.weighed)
+
+    def _index(self, kind: str, key: str, value: Value, live: dict[str, Any], is_live: bool) -> None:
+        if is_live:
+            live[key] = value
+            return
+        live.pop(key, None)
+        finished = self._finished[kind]
+        born = _born(kind, key)
+        if born in finished.members:
+            return
+        finished.members.add(born)
+        heapq.heappush(finished.oldest, born)
+        if len(finished.oldest) > KEPT:
+            dropped = heapq.heappop(finished.oldest)
+            finished.members.discard(dropped)
+            self._drop(kind, dropped)
+
+    def _drop(self, kind: str, born: int) -> None:
+        key = str(born) if kind == "heard" else f"{kind[0].upper()}{born}"
+        if kind == "heard":
+            self.heard.pop(born, None)
+        elif kind == "ticket":
+            self.tickets.pop(key, None)
+        elif kind == "order":
+            self.orders.pop(key, None)
+        else:
+            self.positions.pop(key, None)
+        self._touched.pop((kind, key), None)
+        self._touched[kind, key] = None
+
+    # --- folds ----------------------------------------------------------------------------------------------------
+
+    def _board(self, symbol: str) -> SymbolBoard:
+        return self.boards.get(symbol) or SymbolBoard(symbol=symbol)
+
+    def _hear(self, fact: ev.SignalReceived | ev.PhaseReceived | ev.TrendReceived | ev.ExitNoticeReceived) -> None:
+        self._keep("heard", str(fact.seq), heard_row(fact))
+
+    def _refused(self, fact: ev.ReceiptRefused) -> None:
+        row = Heard(
+            seq=fact.seq,
+            at=fact.at,
+            kind=fact.receipt.kind,
+            symbol="",
+            text=f"{fact.receipt.kind} not understood",
+            outcome=fact.refusal.text,
+            weighed=True,
+        )
+        self._keep("heard", str(fact.seq), row)
+
+    def _duplicate(self, fact: ev.DuplicateReceived) -> None:
+        original = self.heard.get(fact.original)
+        row = Heard(
+            seq=fact.seq,
+            at=fact.at,
+            kind=fact.receipt.kind,
+            symbol=original.symbol if original else "",
+            text=original.text if original else fact.receipt.kind,
+            outcome="duplicate",
+            decision=original.decision if original else None,
+            weighed=True,
+        )
+        self._keep("heard", str(fact.seq), row)
+
+    def _outcome(self, seq: int | None, outcome: str, **changes: Any) -> None:
+        """What became of a receipt, where its row is still kept."""
+        row = self.heard.get(seq) if seq is not None else None
+        if row is not None:
+            self._keep("heard", str(row.seq), replace(row, outcome=outcome, weighed=True, **changes))
+
+    def _placed(self, fact: ev.SignalPlaced) -> None:
+        board = self._board(fact.active.signal.symbol)
+        others = tuple(a for a in board.signals if a.signal.timeframe != fact.active.signal.timeframe)
+        self._keep("board", board.symbol, replace(board, signals=(*others, fact.active)))
+
+    def _superseded(self, fact: ev.SignalSuperseded) -> None:
+        self._outcome(fact.source, "superseded")
+        if fact.contradicts:
+            board = self._board(fact.symbol)
+            self._keep(
+                "board",
+                board.symbol,
+                replace(board, contradicted_until=fact.until, contradicted_by=fact.source),
+            )
+
+    def _set_aside(self, fact: ev.SignalSetAside) -> None:
+        self._outcome(fact.source, fact.refusal.code.value)
+
+    def _phase(self, fact: ev.PhasePlaced) -> None:
+        board = self._board(fact.active.phase.symbol)
+        slot = (fact.active.phase.role, fact.active.phase.event_tf)
+        others = tuple(a for a in board.phases if (a.phase.role, a.phase.event_tf) != slot)
+        self._keep("board", board.symbol, replace(board, phases=(*others, fact.active)))
+
+    def _trend(self, fact: ev.TrendPlaced) -> None:
+        board = self._board(fact.active.trend.symbol)
+        self._keep("board", board.symbol, replace(board, trend=fact.active))
+
+    def _expired(self, fact: ev.InputsExpired) -> None:
+        board = self._board(fact.symbol)
+        trend = None if board.trend is not None and board.trend.source in fact.trends else board.trend
+        self._keep(
+            "board",
+            board.symbol,
+            replace(
+                board,
+                signals=tuple(a for a in board.signals if a.source not in fact.signals),
+                phases=tuple(a for a in board.phases if a.source not in fact.phases),
+                trend=trend,
+            ),
+        )
+
+    def _decided(self, fact: ev.DecisionMade) -> None:
+        board = self._board(fact.symbol)
+        self._keep("board", fact.symbol, replace(board, decision=fact.decision, decision_seq=fact.seq))
+        row = self.heard.get(fact.cause) if fact.cause is not None else None
+        if row is not None:
+            verdict = fact.decision.verdict.value
+            if row.outcome == "superseded":
+                verdict = "superseded"
+            self._outcome(row.seq, verdict, score=fact.decision.confluence_score, decision=fact.seq)
+
+    def _entry_denied(self, fact: ev.EntryDenied) -> None:
+        self._outcome(fact.trigger, f"denied {fact.refusal.code.value}")
+        if fact.ticket is not None and fact.ticket in self.tickets:
+            ticket = self.tickets[fact.ticket]
+            self._keep(
+                "ticket",
+                ticket.id,
+                replace(ticket, state=TicketState.DENIED, reason=fact.refusal.text, changed=fact.at),
+            )
+
+    def _ticket(self, fact: ev.TicketOpened) -> None:
+        self._keep("ticket", fact.ticket.id, fact.ticket)
+        if fact.ticket.purpose is Purpose.ENTRY:
+            self._outcome(fact.ticket.trigger, "ticket", ticket=fact.ticket.id)
+            if fact.ticket.trigger is not None:
+                board = self._board(fact.ticket.symbol)
+                self._keep("board", board.symbol, replace(board, last_entry_trigger=fact.ticket.trigger))
+
+    def _repriced(self, fact: ev.TicketRepriced) -> None:
+        ticket = self.tickets[fact.ticket]
+        self._keep(
+            "ticket",
+            ticket.id,
+            replace(
+                ticket,
+                limit=fact.limit,
+                quote=fact.quote,
+                expires=fact.expires,
+                changed=fact.at,
+                reprices=ticket.reprices + 1,
+            ),
+        )
+
+    def _approved(self, fact: ev.TicketApproved) -> None:
+        ticket = self.tickets[fact.ticket]
+        self._keep(
+            "ticket",
+            ticket.id,
+            replace(
+                ticket,
+                state=TicketState.APPROVED,
+                quantity=fact.quantity,
+                limit=fact.limit,
+                quote=fact.quote,
+                changed=fact.at,
+                answered_by=fact.by,
+                reason=fact.reason,
+            ),
+        )
+        self._outcome(ticket.trigger, "approved")
+
+    def _rejected_ticket(self, fact: ev.TicketRejected) -> None:
+        ticket = self.tickets[fact.ticket]
+        self._keep(
+            "ticket",
+            ticket.id,
+            replace(
+                ticket, state=TicketState.REJECTED, changed=fact.at, answered_by=fact.by, reason=fact.reason
+            ),
+        )
+        self._outcome(ticket.trigger, "rejected")
+
+    def _expired_ticket(self, fact: ev.TicketExpired) -> None:
+        ticket = self.tickets[fact.ticket]
+        self._keep("ticket", ticket.id, replace(ticket, state=TicketState.EXPIRED, changed=fact.at))
+        self._outcome(ticket.trigger, "ticket expired")
+
+    def _order(self, fact: Any) -> None:
+        self._keep("order", fact.order, oms.order_after(self.orders.get(fact.order), fact))
+
+    def _filled(self, fact: ev.OrderFilled) -> None:
+        before = self.orders[fact.order]
+        order = replace(oms.order_after(before, fact), executions=(*before.executions, fact.execution))
+        self._keep("order", order.id, order)
+        assert self.account is not None, "an account is opened before the first order"
+        self._keep("account", "paper", accounts.account_after_fill(self.account, order, fact))
+        if order.side is Side.BUY:
+            ticket = self.tickets[order.ticket] if order.ticket else None
+            position = holdings.position_after_buy(self.positions.get(fact.position), order, fact, ticket)
+            if ticket is not None:
+                self._outcome(ticket.trigger, "bought")
+        else:
+            position = holdings.position_after_sell(self.positions[fact.position], order, fact)
+        self._keep("position", position.id, position)
+
+    def _marked(self, fact: ev.PositionMarked) -> None:
+        position = self.positions[fact.position]
+        point = MarkPoint(at=fact.at, price=fact.mark, underlying=fact.underlying, greeks=fact.greeks)
+        self._keep(
+            "position",
+            position.id,
+            replace(
+                attribution.attribute(position, point),
+                best=fact.best,
+                worst=fact.worst,
+                armed=fact.armed,
+            ),
+        )
+
+    def _triggered(self, fact: ev.ExitTriggered) -> None:
+        if fact.reason is ExitReason.STOP_LOSS:
+            position = self.positions[fact.position]
+            board = self._board(position.symbol)
+            self._keep(
+                "board",
+                board.symbol,
+                replace(board, stopped_out=fact.at, stopped_direction=position.direction),
+            )
+
+    def _settled(self, fact: ev.ContractSettled) -> None:
+        position = holdings.position_after_settlement(self.positions[fact.position], fact)
+        self._keep("position", position.id, position)
+        assert self.account is not None, "an account is opened before the first position"
+        self._keep("account", "paper", accounts.account_after_settlement(self.account, fact))
+
+    def _closed(self, fact: ev.PositionClosed) -> None:
+        position = self.positions[fact.position]
+        self._keep(
+            "position",
+            position.id,
+            replace(position, closed=fact.at, exit_reason=fact.reason, average_exit=fact.average_exit),
+        )
+        assert self.account is not None, "an account is opened before the first position"
+        self._keep("account", "paper", accounts.account_after_close(self.account, fact))
+
+    def _opened(self, fact: ev.AccountOpened) -> None:
+        self._keep(
+            "account",
+            "paper",
+            Account(cash=fact.cash, peak_equity=fact.cash, prior_equity=fact.cash),
+        )
+
+    def _session(self, fact: ev.SessionOpened) -> None:
+        assert self.account is not None, "an account is opened before the first session"
+        self._keep("account", "paper", accounts.account_after_session(self.account, fact))
+
+    def _equity(self, fact: ev.EquityMarked) -> None:
+        assert self.account is not None, "an account is opened before its equity is marked"
+        peak = max(self.account.peak_equity, fact.equity)
+        self._keep("account", "paper", replace(self.account, peak_equity=peak))
+
+    def _halted(self, fact: ev.TradingHalted) -> None:
+        self._keep("halt", "halt", Halt(latched=True, by=fact.by, reason=fact.reason, since=fact.at))
+
+    def _resumed(self, fact: ev.TradingResumed) -> None:
+        self._keep("halt", "halt", Halt(latched=False, by=fact.by, reason=fact.reason, since=fact.at))
+
+    def _flipped(self, fact: ev.BiasFlipped) -> None:
+        for key in fact.positions:
+            self._keep("position", key, replace(self.positions[key], thesis_broken=fact.why))
+        row = self.heard.get(fact.cause) if fact.cause is not None else None
+        if row is not None and row.kind == "exit":
+            self._outcome(row.seq, f"thesis broken, {len(fact.positions)} open" if fact.positions else "nothing open")
+
+
+def heard_row(fact: ev.SignalReceived | ev.PhaseReceived | ev.TrendReceived | ev.ExitNoticeReceived) -> Heard:
+    """The signals panel's row of a receipt that was understood."""
+    if isinstance(fact, ev.SignalReceived):
+        signal = fact.signal
+        symbol, text = signal.symbol, f"{signal.symbol} {signal.timeframe.label} {signal.direction} {signal.quality}"
+    elif isinstance(fact, ev.PhaseReceived):
+        symbol, text = fact.phase.symbol, f"{fact.phase.symbol} {fact.phase.event_tf} {fact.phase.name}"
+    elif isinstance(fact, ev.TrendReceived):
+        symbol, text = fact.trend.symbol, f"{fact.trend.symbol} trend"
+    else:
+        symbol, text = fact.notice.symbol, f"{fact.notice.symbol} exit: {fact.notice.said}"
+    return Heard(seq=fact.seq, at=fact.at, kind=fact.receipt.kind, symbol=symbol, text=text, outcome="")
+
+
+def _born(kind: str, key: str) -> int:
+    """Seq of the fact an entity was born from: ids are derived from it (`T12`), receipts are named by it."""
+    return int(key) if kind == "heard" else int(key[1:])
+
+
+_FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
+    ev.SignalReceived: State._hear,
+    ev.PhaseReceived: State._hear,
+    ev.TrendReceived: State._hear,
+    ev.ExitNoticeReceived: State._hear,
+    ev.ReceiptRefused: State._refused,
+    ev.DuplicateReceived: State._duplicate,
+    ev.SignalPlaced: State._placed,
+    ev.SignalSuperseded: State._superseded,
+    ev.SignalSetAside: State._set_aside,
+    ev.PhasePlaced: State._phase,
+    ev.TrendPlaced: State._trend,
+    ev.InputsExpired: State._expired,
+    ev.DecisionMade: State._decided,
+    ev.EntryDenied: State._entry_denied,
+    ev.TicketOpened: State._ticket,
+    ev.TicketRepriced: State._repriced,
+    ev.TicketApproved: State._approved,
+    ev.TicketRejected: State._rejected_ticket,
+    ev.TicketExpired: State._expired_ticket,
+    ev.OrderIntended: State._order,
+    ev.OrderSubmitted: State._order,
+    ev.OrderAccepted: State._order,
+    ev.OrderRepriced: State._order,
+    ev.OrderCancelled: State._order,
+    ev.OrderRejected: State._order,
+    ev.OrderExpired: State._order,
+    ev.OrderDenied: State._order,
+    ev.OrderFilled: State._filled,
+    ev.PositionMarked: State._marked,
+    ev.ExitTriggered: State._triggered,
+    ev.ContractSettled: State._settled,
+    ev.PositionClosed: State._closed,
+    ev.AccountOpened: State._opened,
+    ev.SessionOpened: State._session,
+    ev.EquityMarked: State._equity,
+    ev.TradingHalted: State._halted,
+    ev.TradingResumed: State._resumed,
+    ev.BiasFlipped: State._flipped,
+}
