@@ -1,0 +1,159 @@
+"""The life of an order as a fold: one fact in, the order's next state out. Called by the fold of facts, live and in replay.
+
+Never sends anything and never reads a clock. Executions are keyed by the caller: a fill with an execution id that is
+already in the ledger must not become a fact a second time (`is_news` does not know the ids).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from engine.domain.averages import average_after
+from engine.domain.entities import Order
+from engine.domain.events import (
+    AnyFact,
+    Fact,
+    OrderAccepted,
+    OrderCancelled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderIntended,
+    OrderRejected,
+    OrderRepriced,
+    OrderSubmitted,
+)
+from engine.domain.values import OrderState
+from engine.ports import BrokerReport, Filled
+
+OPEN = frozenset(state for state in OrderState if state.is_open)
+SENT = OPEN - {OrderState.APPROVED}
+NEVER_SENT = frozenset({OrderState.DENIED})
+
+
+class IllegalTransition(ValueError):
+    """A fact that cannot follow from the order's state; the message names both."""
+
+
+def order_after(order: Order | None, fact: AnyFact) -> Order:
+    """The order once `fact` has happened. `order` is None only for its `OrderIntended`.
+
+    An execution counts whenever it arrives: before the acknowledgement, after a cancel, even after a rejection,
+    because it proves more than any word. Only a denied order, which no broker ever saw, cannot be filled.
+    A late acknowledgement changes nothing. Raises `IllegalTransition` otherwise, also for more than was ordered.
+    """
+    if isinstance(fact, OrderIntended):
+        if order is not None:
+            raise IllegalTransition(f"order {order.id} was intended twice")
+        return _intended(fact)
+    try:
+        allowed, apply = _TRANSITIONS[type(fact)]
+    except KeyError:
+        raise IllegalTransition(f"{fact.kind} is no fact about an order") from None
+    if order is None:
+        raise IllegalTransition(f"{fact.kind} for an order that was never intended")
+    if order.state not in allowed:
+        raise IllegalTransition(f"{fact.kind} cannot follow {order.state} (order {order.id})")
+    return apply(order, fact)
+
+
+def is_news(order: Order, report: BrokerReport) -> bool:
+    """Whether a broker's word changes anything; a repeated or late one does not and must not become a fact.
+
+    For executions this holds while something is left to fill; that they count once is the caller's check by id.
+    """
+    if isinstance(report, Filled):
+        return order.remaining > 0 and order.state not in NEVER_SENT
+    kind = type(report).__name__
+    if kind == "Accepted":
+        return order.state in _BEFORE_ACCEPTED
+    return order.state in OPEN
+
+
+_BEFORE_ACCEPTED = frozenset({OrderState.APPROVED, OrderState.SUBMITTING, OrderState.UNKNOWN})
+
+
+def _intended(fact: OrderIntended) -> Order:
+    return Order(
+        id=fact.order,
+        contract=fact.contract,
+        side=fact.side,
+        quantity=fact.quantity,
+        type=fact.type,
+        limit=fact.limit,
+        tif=fact.tif,
+        purpose=fact.purpose,
+        created=fact.at,
+        ticket=fact.ticket,
+        position=fact.position,
+        exit_reason=fact.exit_reason,
+        updated=fact.at,
+    )
+
+
+def _submitted(order: Order, fact: OrderSubmitted) -> Order:
+    return msgspec.structs.replace(order, state=OrderState.SUBMITTING, updated=fact.at)
+
+
+def _accepted(order: Order, fact: OrderAccepted) -> Order:
+    if order.state not in _BEFORE_ACCEPTED:
+        return order
+    state = OrderState.PARTIALLY_FILLED if order.filled else OrderState.WORKING
+    return msgspec.structs.replace(order, state=state, updated=fact.at)
+
+
+def _repriced(order: Order, fact: OrderRepriced) -> Order:
+    return msgspec.structs.replace(order, limit=fact.limit, attempts=fact.attempt, updated=fact.at)
+
+
+def _filled(order: Order, fact: OrderFilled) -> Order:
+    filled = order.filled + fact.quantity
+    if fact.quantity < 1 or filled > order.quantity:
+        raise IllegalTransition(
+            f"order {order.id}: execution {fact.execution} of {fact.quantity} with {order.remaining} left"
+        )
+    if filled == order.quantity:
+        state = OrderState.FILLED
+    else:
+        state = OrderState.PARTIALLY_FILLED if order.state.is_open else order.state
+    return msgspec.structs.replace(
+        order,
+        state=state,
+        filled=filled,
+        average=average_after(order.average, order.filled, fact.price, fact.quantity),
+        fees=order.fees + fact.fees,
+        updated=fact.at,
+    )
+
+
+def _cancelled(order: Order, fact: OrderCancelled) -> Order:
+    return msgspec.structs.replace(order, state=OrderState.CANCELLED, updated=fact.at)
+
+
+def _rejected(order: Order, fact: OrderRejected) -> Order:
+    return msgspec.structs.replace(order, state=OrderState.REJECTED, refusal=fact.refusal, updated=fact.at)
+
+
+def _expired(order: Order, fact: OrderExpired) -> Order:
+    return msgspec.structs.replace(order, state=OrderState.EXPIRED, updated=fact.at)
+
+
+def _denied(order: Order, fact: OrderDenied) -> Order:
+    return msgspec.structs.replace(order, state=OrderState.DENIED, refusal=fact.refusal, updated=fact.at)
+
+
+_EVER_SENT = frozenset(OrderState) - NEVER_SENT
+_TRANSITIONS: dict[type[Fact], tuple[frozenset[OrderState], Callable[[Order, Any], Order]]] = {
+    # UNKNOWN is left only by the broker's evidence: sending again is none
+    OrderSubmitted: (frozenset({OrderState.APPROVED, OrderState.SUBMITTING}), _submitted),
+    OrderAccepted: (_EVER_SENT - {OrderState.REJECTED}, _accepted),
+    OrderRepriced: (OPEN - {OrderState.UNKNOWN}, _repriced),
+    OrderFilled: (_EVER_SENT, _filled),
+    OrderCancelled: (OPEN, _cancelled),
+    OrderRejected: (OPEN, _rejected),
+    OrderExpired: (OPEN, _expired),
+    OrderDenied: (frozenset({OrderState.APPROVED}), _denied),
+}

@@ -1,0 +1,1 @@
+"""Hold: positions, the account, marks, attribution and settlement. Pure."""
