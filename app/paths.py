@@ -1,0 +1,86 @@
+"""Where this installation keeps its things: one home folder, and the files that came with the program.
+
+Called by the command line and the wiring before anything else. It makes folders; it never reads or writes their files.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+VARIABLE = "STRIKEDESK_HOME"
+
+
+class HomeError(OSError):
+    """The home folder cannot be used; the message names it and what to do."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The data folder. Nothing is written outside it but what was asked for."""
+
+    root: Path
+    default: bool
+    """True for the platform's own place: only then are secrets in the keychain."""
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "settings.toml"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets.toml"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "database"
+
+    @property
+    def backups(self) -> Path:
+        return self.root / "backups"
+
+    @property
+    def layouts(self) -> Path:
+        return self.root / "layouts"
+
+    def prepare(self) -> None:
+        """Make the home (0700, for it holds money matters) and its log folder. Raises `HomeError`."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.logs.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise HomeError(
+                f"{error.filename}: the data folder cannot be made ({error.strerror}); choose another with --home or {VARIABLE}"
+            ) from error
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise HomeError(f"{self.root}: the data folder cannot be written; choose another with --home or {VARIABLE}")
+
+
+def platform_home() -> Path:
+    """`~/Library/Application Support/Strikedesk` on a Mac, `~/.local/share/Strikedesk` on Linux."""
+    return user_data_path("Strikedesk", appauthor=False)
+
+
+def find_home(option: Path | None = None, environ: Mapping[str, str] = os.environ) -> Home:
+    """`--home`, else `STRIKEDESK_HOME`, else the platform's own place. Nothing is made yet."""
+    chosen = option or (Path(environ[VARIABLE]) if environ.get(VARIABLE) else None)
+    own = platform_home().expanduser().absolute()
+    if chosen is None:
+        return Home(own, default=True)
+    root = chosen.expanduser().absolute()
+    return Home(root, default=root == own)
+
+
+def resources() -> Path:
+    """The folder `resources/` that came with the program, also inside a built application."""
+    bundle: str | None = getattr(sys, "_MEIPASS", None)
+    return (Path(bundle) if bundle else Path(__file__).resolve().parent.parent) / "resources"

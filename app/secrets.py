@@ -1,0 +1,169 @@
+"""The tokens of this installation: made once at the first start, kept in the keychain or in a file only its owner reads.
+
+The default home keeps them in the platform's keychain where there is one; every other home in its `secrets.toml` (0600).
+Called by the wiring. Values never reach a log, a repr or a message: `app.logs` scrubs them, and errors name keys only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets as random_source
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from app.paths import Home
+from engine.intake.auth import MIN_LENGTH, Credentials
+
+SERVICE = "Strikedesk"
+BYTES = 32
+"""256 bits: 43 URL-safe characters, so that a secret may stand in `?token=` as it is."""
+
+log = structlog.get_logger("secrets")
+
+
+class SecretsError(Exception):
+    """Secrets cannot be read or kept; the message names the file or keychain, never a value."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Who may speak to the engine: each webhook kind by its own secret, readers and traders by theirs."""
+
+    webhook_signal: str = field(repr=False)
+    webhook_phase: str = field(repr=False)
+    webhook_trend: str = field(repr=False)
+    api_token: str = field(repr=False)
+    """Reading."""
+    trading_token: str = field(repr=False)
+    """Acting: approvals, halt, closing; it also reads."""
+    kept: str = ""
+    """Where they are: the file's path, or the keychain's name."""
+
+    def credentials(self) -> Credentials:
+        """What the doors of the engine compare with."""
+        return Credentials(
+            signal=(self.webhook_signal,),
+            phase=(self.webhook_phase,),
+            trend=(self.webhook_trend,),
+            api=(self.api_token,),
+            trading=(self.trading_token,),
+        )
+
+    def values(self) -> tuple[str, ...]:
+        """For the log's scrubber."""
+        return tuple(getattr(self, name) for name in NAMES)
+
+
+NAMES = tuple(one.name for one in fields(Secrets) if one.name != "kept")
+
+
+class Keychain(Protocol):
+    """The part of `keyring` that is used; tests give it a folder's file."""
+
+    @property
+    def name(self) -> str: ...
+
+    def get_password(self, service: str, username: str) -> str | None: ...
+
+    def set_password(self, service: str, username: str, password: str) -> None: ...
+
+
+def platform_keychain() -> Keychain | None:
+    """The keychain of this platform, or None where there is none (a server without a desktop session)."""
+    import keyring  # imports every backend it knows (0.2 s): only when the default home asks
+
+    backend = keyring.get_keyring()
+    return backend if backend.priority >= 1 else None
+
+
+def load(home: Home, keychain: Callable[[], Keychain | None] = platform_keychain) -> Secrets:
+    """The home's secrets; missing ones are made and kept. Raises `SecretsError`."""
+    chain = keychain() if home.default and not home.secrets.exists() else None
+    return _from_file(home.secrets) if chain is None else _from_keychain(chain)
+
+
+def _from_keychain(chain: Keychain) -> Secrets:
+    from keyring.errors import KeyringError
+
+    found: dict[str, str] = {}
+    try:
+        for name in NAMES:
+            value = chain.get_password(SERVICE, name)
+            if not value:
+                value = random_source.token_urlsafe(BYTES)
+                chain.set_password(SERVICE, name, value)
+            found[name] = value
+    except KeyringError as error:
+        raise SecretsError(
+            f"{chain.name}: the keychain did not answer ({type(error).__name__}); unlock it, or choose a home of your own with --home"
+        ) from error
+    return Secrets(**found, kept=chain.name)
+
+
+def _from_file(path: Path) -> Secrets:
+    found = _read(path)
+    missing = [name for name in NAMES if name not in found]
+    if missing:
+        fresh = {name: random_source.token_urlsafe(BYTES) for name in missing}
+        found = _write(path, found | fresh, first=not found)
+    return Secrets(**{name: found[name] for name in NAMES}, kept=str(path))
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        content = path.read_bytes()
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SecretsError(f"{path}: cannot be read ({error.strerror})") from error
+    if mode & 0o077:
+        path.chmod(0o600)
+        log.warning("secrets_file_was_open_to_others", path=str(path), mode=f"{mode:04o}")
+    try:
+        table = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SecretsError(
+            f"{path}: not TOML ({_place(error)}); mend it, or move it away to have new secrets"
+        ) from error
+    for name, value in table.items():
+        if not isinstance(value, str) or len(value) < MIN_LENGTH:
+            raise SecretsError(f"{path}: {name} was not a text of at least {MIN_LENGTH} characters")
+    return table
+
+
+def _place(error: Exception) -> str:
+    """Where the mistake is, without quoting the line: it may hold a secret."""
+    found = re.search(r"at line \d+, column \d+|at end of document", str(error))
+    return found.group() if found else type(error).__name__
+
+
+def _write(path: Path, values: Mapping[str, str], *, first: bool) -> dict[str, str]:
+    """Keep them in one step. Another process that made the file first wins, so that both speak with the same secrets."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write("# Secrets of this Strikedesk home. Anyone who reads them can send signals or trade.\n")
+            file.writelines(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+            file.flush()
+            os.fsync(file.fileno())
+        if first:
+            os.link(fresh, path)
+        else:
+            os.replace(fresh, path)
+    except FileExistsError:
+        return _read(path)
+    except OSError as error:
+        raise SecretsError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return dict(values)
