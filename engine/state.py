@@ -22,7 +22,6 @@ from engine.domain.entities import (
     Account,
     Halt,
     Heard,
-    MarkPoint,
     Order,
     Position,
     SymbolBoard,
@@ -325,34 +324,38 @@ class State:
     def _order(self, fact: Any) -> None:
         self._keep("order", fact.order, oms.order_after(self.orders.get(fact.order), fact))
 
+    def _intended(self, fact: ev.OrderIntended) -> None:
+        self._order(fact)
+        assert self.account is not None, "an account is opened before the first order"
+        self._keep("account", "paper", accounts.account_after_intent(self.account, fact))
+
     def _filled(self, fact: ev.OrderFilled) -> None:
         before = self.orders[fact.order]
         order = replace(oms.order_after(before, fact), executions=(*before.executions, fact.execution))
         self._keep("order", order.id, order)
         assert self.account is not None, "an account is opened before the first order"
-        self._keep("account", "paper", accounts.account_after_fill(self.account, order, fact))
+        self._keep("account", "paper", accounts.account_after_fill(self.account, fact, order))
         if order.side is Side.BUY:
-            ticket = self.tickets[order.ticket] if order.ticket else None
-            position = holdings.position_after_buy(self.positions.get(fact.position), order, fact, ticket)
-            if ticket is not None:
-                self._outcome(ticket.trigger, "bought")
+            assert order.ticket is not None, "an entry comes from a ticket"
+            ticket = self.tickets[order.ticket]
+            before_fill = self.positions.get(fact.position)
+            parts = before_fill.attribution if before_fill is not None else None
+            position = replace(
+                holdings.position_after_buy(before_fill, fact, ticket),
+                attribution=attribution.attribution_after_buy(parts, fact, order.contract.multiplier),
+            )
+            self._outcome(ticket.trigger, "bought")
         else:
-            position = holdings.position_after_sell(self.positions[fact.position], order, fact)
+            position = holdings.position_after_sell(self.positions[fact.position], fact, order)
+            if position.attribution is not None:
+                position = replace(position, attribution=attribution.attribution_after_sell(position.attribution, fact))
         self._keep("position", position.id, position)
 
     def _marked(self, fact: ev.PositionMarked) -> None:
-        position = self.positions[fact.position]
-        point = MarkPoint(at=fact.at, price=fact.mark, underlying=fact.underlying, greeks=fact.greeks)
-        self._keep(
-            "position",
-            position.id,
-            replace(
-                attribution.attribute(position, point),
-                best=fact.best,
-                worst=fact.worst,
-                armed=fact.armed,
-            ),
-        )
+        position = holdings.position_after_mark(self.positions[fact.position], fact)
+        if position.attribution is not None:
+            position = replace(position, attribution=attribution.attribution_after_mark(position.attribution, fact))
+        self._keep("position", position.id, position)
 
     def _triggered(self, fact: ev.ExitTriggered) -> None:
         if fact.reason is ExitReason.STOP_LOSS:
@@ -366,26 +369,22 @@ class State:
 
     def _settled(self, fact: ev.ContractSettled) -> None:
         position = holdings.position_after_settlement(self.positions[fact.position], fact)
+        if position.attribution is not None:
+            parts = attribution.attribution_after_settlement(position.attribution, fact)
+            position = replace(position, attribution=parts)
         self._keep("position", position.id, position)
         assert self.account is not None, "an account is opened before the first position"
         self._keep("account", "paper", accounts.account_after_settlement(self.account, fact))
 
     def _closed(self, fact: ev.PositionClosed) -> None:
         position = self.positions[fact.position]
-        self._keep(
-            "position",
-            position.id,
-            replace(position, closed=fact.at, exit_reason=fact.reason, average_exit=fact.average_exit),
-        )
+        closed = replace(position, closed=fact.at, exit_reason=fact.reason, average_exit=fact.average_exit)
+        self._keep("position", position.id, closed)
         assert self.account is not None, "an account is opened before the first position"
         self._keep("account", "paper", accounts.account_after_close(self.account, fact))
 
     def _opened(self, fact: ev.AccountOpened) -> None:
-        self._keep(
-            "account",
-            "paper",
-            Account(cash=fact.cash, peak_equity=fact.cash, prior_equity=fact.cash),
-        )
+        self._keep("account", "paper", accounts.account_opened(fact))
 
     def _session(self, fact: ev.SessionOpened) -> None:
         assert self.account is not None, "an account is opened before the first session"
@@ -393,8 +392,7 @@ class State:
 
     def _equity(self, fact: ev.EquityMarked) -> None:
         assert self.account is not None, "an account is opened before its equity is marked"
-        peak = max(self.account.peak_equity, fact.equity)
-        self._keep("account", "paper", replace(self.account, peak_equity=peak))
+        self._keep("account", "paper", accounts.account_after_equity(self.account, fact))
 
     def _halted(self, fact: ev.TradingHalted) -> None:
         self._keep("halt", "halt", Halt(latched=True, by=fact.by, reason=fact.reason, since=fact.at))
@@ -449,7 +447,7 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     ev.TicketApproved: State._approved,
     ev.TicketRejected: State._rejected_ticket,
     ev.TicketExpired: State._expired_ticket,
-    ev.OrderIntended: State._order,
+    ev.OrderIntended: State._intended,
     ev.OrderSubmitted: State._order,
     ev.OrderAccepted: State._order,
     ev.OrderRepriced: State._order,

@@ -147,13 +147,18 @@ class Order(Value, frozen=True, kw_only=True):
         return self.quantity - self.filled
 
 
-class MarkPoint(Value, frozen=True, kw_only=True):
-    """A mark that attribution steps from. Prices per share."""
+class Attribution(Value, frozen=True, kw_only=True):
+    """What the P&L so far came from: sums in dollars, and the point the next step starts from."""
 
+    quantity: int
+    multiplier: int
     at: datetime
-    price: Decimal
     underlying: Decimal | None
     greeks: Greeks | None
+    delta: float = 0.0
+    gamma: float = 0.0
+    vega: float = 0.0
+    theta: float = 0.0
 
 
 class Position(Value, frozen=True, kw_only=True):
@@ -192,12 +197,7 @@ class Position(Value, frozen=True, kw_only=True):
     closed: datetime | None = None
     exit_reason: ExitReason | None = None
     average_exit: Decimal | None = None
-    marked: MarkPoint | None = None
-    """The last mark in the ledger."""
-    attributed: dict[str, Decimal] = {}
-    """Dollars explained so far, mark to mark: delta, gamma, vega, theta, rest."""
-    settled: Decimal | None = None
-    """The underlying's price it was settled against, for a contract that expired."""
+    attribution: Attribution | None = None
     thesis_broken: str = ""
     """Why the reason to hold it is gone; empty while it stands."""
 

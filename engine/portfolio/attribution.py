@@ -15,26 +15,13 @@ from decimal import Decimal
 
 import msgspec
 
+from engine.domain.entities import Attribution
 from engine.domain.events import ContractSettled, OrderFilled, PositionMarked
-from engine.domain.values import Greeks, Value, money
+from engine.domain.values import Greeks, money
 
 PARTS = ("delta", "gamma", "vega", "theta")
 _DAY = 86_400.0
 _VOL_POINT = 0.01
-
-
-class Attribution(Value, frozen=True, kw_only=True):
-    """Sums so far, dollars, and the point the next step starts from."""
-
-    quantity: int
-    multiplier: int
-    at: datetime
-    underlying: Decimal | None
-    greeks: Greeks | None
-    delta: float = 0.0
-    gamma: float = 0.0
-    vega: float = 0.0
-    theta: float = 0.0
 
 
 def attribution_after_buy(attribution: Attribution | None, fill: OrderFilled, multiplier: int = 100) -> Attribution:
