@@ -103,6 +103,8 @@ class ConfluenceCell(Value, frozen=True, kw_only=True):
     """One symbol and timeframe: what stands there and how much of its life is left."""
 
     timeframe: Timeframe
+    weight: int
+    """Points it gives to the score."""
     direction: Direction | None = None
     quality: Quality | None = None
     ai_score: float | None = None
@@ -140,6 +142,8 @@ class ConfluenceRow(Value, frozen=True, kw_only=True):
 
 class ConfluenceView(View, frozen=True, kw_only=True):
     rows: tuple[ConfluenceRow, ...] = ()
+    enough: int = 60
+    """The score from which the engine may execute."""
 
 
 class Factor(Value, frozen=True, kw_only=True):
@@ -578,4 +582,3 @@ PANELS = (
     "story", "welcome",
 )  # fmt: skip
 """Fields of `DeskUpdate` that are panels."""
-

@@ -1,0 +1,44 @@
+"""What would end each position: every rule with its level, its distance, and who owns it. Nearest first."""
+
+from __future__ import annotations
+
+from engine.domain.values import ExitAction
+from engine.domain.views import ExitRow, ExitsView
+from widgets import numbers
+from widgets.canvas import LEFT
+from widgets.panels.rows import RowsPanel
+from widgets.table import Column
+from widgets.theme import Look
+
+DOES = {ExitAction.CLOSE: "closes", ExitAction.TICKET: "asks", ExitAction.ALERT: "says"}
+
+COLUMNS = (
+    Column[ExitRow]("Position", lambda r: r.contract, "SPY 20 Nov 26 600 C", LEFT, weight=600, sort=lambda r: r.contract,
+                    help="Which position it would end"),
+    Column[ExitRow]("Rule", lambda r: r.rule, "underlying stop", LEFT, tone="mid", stretch=True,
+                    help="The rule and its setting"),
+    Column[ExitRow]("Level", lambda r: r.level or numbers.NONE, "658.90", tone="mid", drop=2, help="Where it fires"),
+    Column[ExitRow]("Distance", lambda r: "FIRED" if r.fired else r.distance, "not armed",
+                    tone=lambda r: "hi" if r.fired or r.nearness < 0.25 else "mid", weight=500,
+                    help="How far it is, in the rule's own unit", sort=lambda r: r.nearness,
+                    bar=lambda r: 1 - r.nearness),
+    Column[ExitRow]("Does", lambda r: f"{DOES[r.action]}", "closes", tone="low", drop=1,
+                    help="closes: by itself; asks: opens a ticket; says: alerts"),
+    Column[ExitRow]("Owner", lambda r: r.owner, "us", tone="low", drop=3, help="Who watches it: this engine or the broker"),
+)  # fmt: skip
+
+
+class ExitsPanel(RowsPanel[ExitRow]):
+    id = "exits"
+    title = "Exits"
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look, COLUMNS, lambda row: row.key)
+
+    def show_view(self, view: ExitsView) -> None:
+        self.show_rows(view.face, view.rows)
+        if not view.rows:
+            self.summarise("nothing to watch")
+            return
+        nearest = min(view.rows, key=lambda row: row.nearness)
+        self.summarise(f"nearest: {nearest.rule} {'fired' if nearest.fired else nearest.distance}")

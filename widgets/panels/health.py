@@ -1,0 +1,39 @@
+"""Everything that must work, with its figure, its age and what to do when it does not."""
+
+from __future__ import annotations
+
+from engine.domain.views import HealthView, Lamp, LampState
+from widgets import numbers
+from widgets.canvas import LEFT
+from widgets.panels.rows import RowsPanel
+from widgets.table import Column
+from widgets.theme import Look
+
+WORDS = {LampState.OK: "ok", LampState.OFF: "not set", LampState.WARN: "WARNING", LampState.BAD: "NOT WORKING"}
+
+
+def _what(lamp: Lamp) -> str:
+    return " · ".join(part for part in (lamp.todo, lamp.detail) if part)
+
+
+COLUMNS = (
+    Column[Lamp]("Part", lambda r: r.name, "Reconciliation", LEFT, weight=600, help="What must work"),
+    Column[Lamp]("State", lambda r: WORDS[r.state], "NOT WORKING", LEFT,
+                 lambda r: "hi" if r.state in (LampState.WARN, LampState.BAD) else "mid", 500),
+    Column[Lamp]("Figure", lambda r: r.text, "18,204 verified", LEFT, "mid"),
+    Column[Lamp]("Age", lambda r: numbers.age(r.age), "00.0 s", tone="low", drop=1, help="Since it was last seen working"),
+    Column[Lamp]("Detail, what to do", _what, "…", LEFT, "low", stretch=True),
+)  # fmt: skip
+
+
+class HealthPanel(RowsPanel[Lamp]):
+    id = "health"
+    title = "Health"
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look, COLUMNS, lambda lamp: lamp.id)
+
+    def show_view(self, view: HealthView) -> None:
+        self.show_rows(view.face, view.lamps)
+        bad = [lamp.name for lamp in view.lamps if lamp.state in (LampState.BAD, LampState.WARN)]
+        self.summarise(", ".join(bad) + " needs you" if bad else "all that is set up works")
