@@ -129,6 +129,7 @@ class Fields:
 
 
 _LONGEST_WORD = 64
+_LONGEST_PATH = 200
 
 
 def kind(value: object) -> str:
@@ -165,12 +166,17 @@ def refuse_non_finite(value: object, path: str = "") -> None:
         item, where = waiting.pop()
         if isinstance(item, float):
             if not isfinite(item):
-                raise BodyError(where, "must be a finite number")
+                raise BodyError(_shown(where), "must be a finite number")
         elif isinstance(item, Mapping):
             named = [(inner, f"{where}.{name}" if where else str(name)) for name, inner in item.items()]
             waiting.extend(reversed(named))
         elif isinstance(item, list):
             waiting.extend((item[index], f"{where}[{index}]") for index in range(len(item) - 1, -1, -1))
+
+
+def _shown(path: str) -> str:
+    """A path made of names nobody checked: storable, and no longer than a line."""
+    return path[:_LONGEST_PATH].encode("utf-8", "backslashreplace").decode()
 
 
 def _finite(value: object, path: str, expected: str) -> int | float:
