@@ -1,7 +1,7 @@
 """The life of an order as a fold: one fact in, the order's next state out. Called by the fold of facts, live and in replay.
 
-Never sends anything and never reads a clock. Executions are keyed by the caller: a fill with an execution id that is
-already in the ledger must not become a fact a second time (`is_news` does not know the ids).
+Never sends anything and never reads a clock. An execution counts once: the caller asks `is_news` before a broker's word
+becomes a fact, and a second fact with the same execution id is an error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from engine.domain.events import (
     OrderSubmitted,
 )
 from engine.domain.values import OrderState
-from engine.ports import BrokerReport, Filled
+from engine.ports import Accepted, BrokerReport, Filled
 
 OPEN = frozenset(state for state in OrderState if state.is_open)
 SENT = OPEN - {OrderState.APPROVED}
@@ -63,12 +63,11 @@ def order_after(order: Order | None, fact: AnyFact) -> Order:
 def is_news(order: Order, report: BrokerReport) -> bool:
     """Whether a broker's word changes anything; a repeated or late one does not and must not become a fact.
 
-    For executions this holds while something is left to fill; that they count once is the caller's check by id.
+    An execution is news unless its id is known or nothing is left to fill.
     """
     if isinstance(report, Filled):
-        return order.remaining > 0 and order.state not in NEVER_SENT
-    kind = type(report).__name__
-    if kind == "Accepted":
+        return report.execution not in order.executions and order.remaining > 0 and order.state not in NEVER_SENT
+    if isinstance(report, Accepted):
         return order.state in _BEFORE_ACCEPTED
     return order.state in OPEN
 
@@ -111,6 +110,8 @@ def _repriced(order: Order, fact: OrderRepriced) -> Order:
 
 def _filled(order: Order, fact: OrderFilled) -> Order:
     filled = order.filled + fact.quantity
+    if fact.execution in order.executions:
+        raise IllegalTransition(f"order {order.id}: execution {fact.execution} was counted before")
     if fact.quantity < 1 or filled > order.quantity:
         raise IllegalTransition(
             f"order {order.id}: execution {fact.execution} of {fact.quantity} with {order.remaining} left"
@@ -125,6 +126,7 @@ def _filled(order: Order, fact: OrderFilled) -> Order:
         filled=filled,
         average=average_after(order.average, order.filled, fact.price, fact.quantity),
         fees=order.fees + fact.fees,
+        executions=(*order.executions, fact.execution),
         updated=fact.at,
     )
 

@@ -130,8 +130,10 @@ class PaperBroker:
             if order.state in (OrderState.SUBMITTING, OrderState.UNKNOWN):
                 self._report(Accepted(order=order.id, at=now))
 
-    def match(self, now: datetime) -> None:
-        """Expire what outlived its session, and try the rest, oldest first, on quotes they have not met yet."""
+    def match(self, now: datetime | None = None) -> None:
+        """Expire what outlived its session, and try the rest, oldest first, on quotes they have not met yet. `now` is
+        the clock's unless told."""
+        now = now if now is not None else self._clock.now()
         for order_id in tuple(self._working):
             working = self._working[order_id]
             if working.session is None or now >= working.session.options_close:
@@ -232,12 +234,9 @@ class PaperBroker:
         self._taken[key] = (quote, quantity + (taken if last == quote else 0))
 
     def _max_age(self, contract: OptionContract, day: date) -> float:
-        """Recorded minute data may be older than a live feed even on the last day; a live feed may not."""
-        limit = self._quotes.max_age
-        market = self._settings.market
-        if contract.expiry == day and limit <= market.max_quote_age:
-            return min(limit, market.max_quote_age_0dte)
-        return limit
+        """Seconds; the source's own word and the setting for its kind, whichever is stricter."""
+        setting = self._settings.market.quote_age(self._quotes.source, zero_dte=contract.expiry == day)
+        return min(self._quotes.max_age, setting)
 
     def _close(self, order_id: str, report: BrokerReport) -> None:
         del self._working[order_id]

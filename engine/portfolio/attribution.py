@@ -15,9 +15,9 @@ from decimal import Decimal
 
 import msgspec
 
-from engine.domain.entities import Attribution
+from engine.domain.entities import Attribution, Position
 from engine.domain.events import ContractSettled, OrderFilled, PositionMarked
-from engine.domain.values import Greeks, money
+from engine.domain.values import Greeks, Value, money
 
 PARTS = ("delta", "gamma", "vega", "theta")
 _DAY = 86_400.0
@@ -54,9 +54,43 @@ def attribution_after_settlement(attribution: Attribution, fact: ContractSettled
     return msgspec.structs.replace(stepped, quantity=stepped.quantity - fact.quantity)
 
 
-def attribution_parts(attribution: Attribution, gross: Decimal) -> dict[str, Decimal]:
+class Closing(Value, frozen=True, kw_only=True):
+    """What a position that holds nothing any more came to: the figures of `PositionClosed`."""
+
+    gross: Decimal
+    """From fill prices, dollars to the cent."""
+    fees: Decimal
+    net: Decimal
+    """Gross − fees, and nothing else."""
+    r: Decimal
+    """Net / risk at entry, four decimals."""
+    average_exit: Decimal
+    best: Decimal
+    worst: Decimal
+    attribution: dict[str, Decimal]
+    """delta, gamma, vega, theta and residual; they sum to `gross` exactly."""
+
+
+def closing(position: Position) -> Closing:
+    """The result of a position that was sold or settled to the last contract."""
+    gross = money(position.gross)
+    fees = money(position.fees)
+    net = gross - fees
+    return Closing(
+        gross=gross,
+        fees=fees,
+        net=net,
+        r=(net / position.risk).quantize(Decimal("0.0001")) if position.risk > 0 else Decimal(0),
+        average_exit=position.average_exit if position.average_exit is not None else Decimal(0),
+        best=position.best if position.best is not None else position.entry,
+        worst=position.worst if position.worst is not None else position.entry,
+        attribution=attribution_parts(position.attribution, gross),
+    )
+
+
+def attribution_parts(attribution: Attribution | None, gross: Decimal) -> dict[str, Decimal]:
     """Dollars to the cent: the parts and `residual`. They sum to `gross` exactly."""
-    parts = {name: money(getattr(attribution, name)) for name in PARTS}
+    parts = {name: money(getattr(attribution, name, 0.0)) for name in PARTS}
     parts["residual"] = money(gross) - sum(parts.values(), Decimal(0))
     return parts
 

@@ -12,23 +12,11 @@ import msgspec
 from engine.domain.averages import average_after, average_price
 from engine.domain.entities import Order, Position, Ticket
 from engine.domain.events import ContractSettled, OrderFilled, PositionMarked
-from engine.domain.values import ExitReason, Value, money
+from engine.domain.values import ExitReason, money
 
 
 class Oversold(ValueError):
     """More was sold or settled than was held: the one thing that must never happen. The message has both numbers."""
-
-
-class Outcome(Value, frozen=True, kw_only=True):
-    """What a closed position came to; the figures of `PositionClosed`."""
-
-    gross: Decimal
-    fees: Decimal
-    net: Decimal
-    r: Decimal
-    average_exit: Decimal
-    held_seconds: float
-    """From the first fill to the last; 0 while open."""
 
 
 def position_after_buy(position: Position | None, fill: OrderFilled, ticket: Ticket) -> Position:
@@ -72,51 +60,34 @@ def position_after_buy(position: Position | None, fill: OrderFilled, ticket: Tic
         entry=entry,
         fees=position.fees + fill.fees,
         risk=_risk(ticket, bought, entry),
-        # a late fill of the entry reopens what was already sold
+        # a late fill of the entry opens again what was sold out
         closed=None,
         exit_reason=None,
     )
 
 
 def position_after_sell(position: Position, fill: OrderFilled, order: Order) -> Position:
-    """The position once an exit execution is taken off; the last one closes it with the order's reason.
+    """The position once an exit execution is taken off; the last one leaves the order's reason behind.
 
-    A first sale at target 1 that leaves something moves the rest's stop to break-even (`half_taken`). Raises
-    `Oversold` when more was sold than is held.
+    A first sale at target 1 that leaves something moves the rest's stop to break-even (`half_taken`). `closed` stays
+    None: `PositionClosed` closes. Raises `Oversold` when more was sold than is held.
     """
     reason = order.exit_reason or ExitReason.MANUAL
     after = _reduced(position, fill.quantity, fill.price, fill.fees)
     if after.quantity:
         return msgspec.structs.replace(after, half_taken=position.half_taken or reason is ExitReason.TARGET_1)
-    return msgspec.structs.replace(after, closed=fill.at, exit_reason=reason)
+    return msgspec.structs.replace(after, exit_reason=reason)
 
 
 def position_after_settlement(position: Position, fact: ContractSettled) -> Position:
     """The position once its expired contracts were settled. Raises `Oversold` for more than is held."""
     after = _reduced(position, fact.quantity, fact.price, fact.fees)
-    if after.quantity:
-        return after
-    return msgspec.structs.replace(after, closed=fact.at, exit_reason=ExitReason.EXPIRATION)
+    return msgspec.structs.replace(after, exit_reason=None if after.quantity else ExitReason.EXPIRATION)
 
 
 def position_after_mark(position: Position, fact: PositionMarked) -> Position:
     """The position with the extremes of a mark that was worth keeping. An armed trail never disarms."""
     return msgspec.structs.replace(position, best=fact.best, worst=fact.worst, armed=position.armed or fact.armed)
-
-
-def outcome(position: Position) -> Outcome:
-    """Gross from fill prices; net = gross − fees; R = net / risk at entry. Dollars to the cent, R to four decimals."""
-    gross = money(position.gross)
-    net = gross - money(position.fees)
-    held = (position.closed - position.opened).total_seconds() if position.closed else 0.0
-    return Outcome(
-        gross=gross,
-        fees=money(position.fees),
-        net=net,
-        r=(net / position.risk).quantize(Decimal("0.0001")) if position.risk else Decimal(0),
-        average_exit=position.average_exit if position.average_exit is not None else Decimal(0),
-        held_seconds=held,
-    )
 
 
 def _reduced(position: Position, quantity: int, price: Decimal, fees: Decimal) -> Position:

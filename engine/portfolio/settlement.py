@@ -7,11 +7,10 @@ are not modelled here.
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 
 from engine.domain.entities import Position
-from engine.domain.values import CENT, OptionContract, Right
+from engine.domain.values import CENT, OptionContract, Right, Value
 
 IN_THE_MONEY = CENT
 """From this on an option is exercised without being asked."""
@@ -29,9 +28,13 @@ def settlement_price(contract: OptionContract, official_close: Decimal) -> Decim
     return value if value >= IN_THE_MONEY else Decimal(0)
 
 
-def expired(position: Position, day: date, *, closed: bool) -> bool:
-    """Whether the position's contract has stopped trading: its last day is over. `closed`: the options session of
-    `day` has ended."""
-    if position.quantity < 1:
-        return False
-    return position.contract.expiry < day or (closed and position.contract.expiry == day)
+class Settlement(Value, frozen=True, kw_only=True):
+    """What each contract is paid, per share, and what that costs in dollars."""
+
+    price: Decimal
+    fees: Decimal
+
+
+def settle(position: Position, official_close: Decimal) -> Settlement:
+    """The settlement of everything a position holds. Expiring and cash-settled exercise cost nothing here."""
+    return Settlement(price=settlement_price(position.contract, official_close), fees=Decimal("0.00"))
