@@ -1,11 +1,13 @@
 """Canonical bytes: the one text form of a fact, hashed by the ledger and compared by replays.
 
-UTF-8 JSON, sorted keys, no spaces, Decimals as plain text, times `YYYY-MM-DDTHH:MM:SS.ffffffZ`. NaN is an error.
+UTF-8 JSON, sorted keys, no spaces, Decimals as plain text, times `YYYY-MM-DDTHH:MM:SS.ffffffZ`. NaN is an error. A lone
+surrogate, which UTF-8 cannot hold, is written as its visible escape (`\\ud800`), so that no sender can make a fact unwritable.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +17,7 @@ import msgspec
 from engine.domain.events import AnyFact
 
 ENVELOPE = frozenset({"seq", "cause"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
 
 
@@ -23,7 +26,11 @@ def canonical(value: msgspec.Struct, *, without: frozenset[str] = frozenset()) -
     tree = msgspec.to_builtins(value, builtin_types=(datetime, date, Decimal))
     if without:
         tree = {name: field for name, field in tree.items() if name not in without}
-    return _encode(tree).encode()
+    text = _encode(tree)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text).encode()
 
 
 def decode_fact(data: bytes | str) -> AnyFact:

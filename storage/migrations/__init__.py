@@ -1,0 +1,8 @@
+"""The database's schema, one linear history of Alembic revisions. Run by `storage.database` at start, never by hand."""
+
+from __future__ import annotations
+
+HEAD = "0001"
+"""The newest revision: a database that is there already needs no Alembic at start."""
+KNOWN = ("0001",)
+"""Every revision this version can start from, oldest first."""
