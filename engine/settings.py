@@ -35,6 +35,7 @@ class IntakeSettings(Section):
     )
     burst: int = Field(200, ge=1, description="Requests let in at once")
     signature_age: int = Field(300, ge=10, description="Oldest accepted signature timestamp, seconds")
+    body_timeout: float = Field(5.0, gt=0, le=60, description="A body has to be here within this, seconds")
     duplicate_window: int = Field(
         60, ge=1, description="A body without a time of its own is a duplicate this long, seconds"
     )

@@ -42,6 +42,14 @@ class Heard(Value, frozen=True, kw_only=True):
     status: int = 202
     """The HTTP answer it deserves: 202, or 400, 413, 422."""
 
+    @property
+    def form(self) -> Kind | None:
+        """Whose secret it needs: an exit notice is a signal's sender speaking. None where the kind does not show."""
+        return _FORMS.get(self.kind)
+
+
+_FORMS: Mapping[str, Kind] = {"signal": "signal", "exit": "signal", "phase": "phase", "trend": "trend"}
+
 
 def understand(
     raw: bytes,
@@ -61,7 +69,7 @@ def understand(
     try:
         body = open_body(raw, max_depth)
     except Unreadable as error:
-        return _refused(raw, door or "unknown", error, remote, ())
+        return refused_body(raw, door, error, remote)
     return interpret(raw, body, door=door, now=now, wall=wall, bars=bars, calendar=calendar, remote=remote)
 
 
@@ -96,6 +104,11 @@ def interpret(
         remote=remote,
         value=value,
     )
+
+
+def refused_body(raw: bytes, door: Kind | None, error: Unreadable, remote: str = "") -> Heard:
+    """A body that could not be opened."""
+    return _refused(raw, door or "unknown", error, remote, ())
 
 
 def too_large(begun: bytes, door: Kind | None, size: str, limit: int, remote: str, digest: str) -> Heard:
