@@ -239,6 +239,10 @@ class Halt(Value, frozen=True, kw_only=True):
     by: str
     reason: str
     since: datetime
+    accepted_drawdown: Decimal = Decimal(0)
+    """Drawdown at which a person resumed: entries halt again further down, until a new peak."""
+    accepted_peak: Decimal = Decimal(0)
+    """The peak that drawdown was counted from."""
 
 
 class SymbolBoard(Value, frozen=True, kw_only=True):
