@@ -7,6 +7,7 @@ Called by the wiring. Values never reach a log, a repr or a message: `app.logs` 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import secrets as random_source
@@ -17,16 +18,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from app.paths import Home
 from engine.intake.auth import MIN_LENGTH, Credentials
 
 SERVICE = "Strikedesk"
 BYTES = 32
 """256 bits: 43 URL-safe characters, so that a secret may stand in `?token=` as it is."""
-
-log = structlog.get_logger("secrets")
 
 
 class SecretsError(Exception):
@@ -86,26 +83,47 @@ def platform_keychain() -> Keychain | None:
 
 def load(home: Home, keychain: Callable[[], Keychain | None] = platform_keychain) -> Secrets:
     """The home's secrets; missing ones are made and kept. Raises `SecretsError`."""
-    chain = keychain() if home.default and not home.secrets.exists() else None
-    return _from_file(home.secrets) if chain is None else _from_keychain(chain)
+    chain = _chain(home, keychain)
+    if chain is None:
+        return _from_file(home.secrets)
+    for name in NAMES:
+        if not _asked(chain, name):
+            _kept(chain, name, random_source.token_urlsafe(BYTES))
+    return Secrets(**{name: _asked(chain, name) for name in NAMES}, kept=chain.name)
 
 
-def _from_keychain(chain: Keychain) -> Secrets:
-    from keyring.errors import KeyringError
+def find(home: Home, keychain: Callable[[], Keychain | None] = platform_keychain) -> Secrets | None:
+    """The home's secrets if all of them were made; makes none. Raises `SecretsError`."""
+    chain = _chain(home, keychain)
+    found = {name: _asked(chain, name) for name in NAMES} if chain else _read(home.secrets)
+    if not all(found.get(name) for name in NAMES):
+        return None
+    return Secrets(**{name: found[name] for name in NAMES}, kept=chain.name if chain else str(home.secrets))
 
-    found: dict[str, str] = {}
+
+def _chain(home: Home, keychain: Callable[[], Keychain | None]) -> Keychain | None:
+    # A default home that once had no keychain keeps its file: the senders know those secrets.
+    return keychain() if home.default and not home.secrets.exists() else None
+
+
+def _asked(chain: Keychain, name: str) -> str:
     try:
-        for name in NAMES:
-            value = chain.get_password(SERVICE, name)
-            if not value:
-                value = random_source.token_urlsafe(BYTES)
-                chain.set_password(SERVICE, name, value)
-            found[name] = value
-    except KeyringError as error:
-        raise SecretsError(
-            f"{chain.name}: the keychain did not answer ({type(error).__name__}); unlock it, or choose a home of your own with --home"
-        ) from error
-    return Secrets(**found, kept=chain.name)
+        return chain.get_password(SERVICE, name) or ""
+    except Exception as error:
+        raise _unanswered(chain, error) from error
+
+
+def _kept(chain: Keychain, name: str, value: str) -> None:
+    try:
+        chain.set_password(SERVICE, name, value)
+    except Exception as error:
+        raise _unanswered(chain, error) from error
+
+
+def _unanswered(chain: Keychain, error: Exception) -> SecretsError:
+    return SecretsError(
+        f"{chain.name}: the keychain did not answer ({type(error).__name__}); unlock it, or choose a home with --home"
+    )
 
 
 def _from_file(path: Path) -> Secrets:
@@ -127,7 +145,8 @@ def _read(path: Path) -> dict[str, str]:
         raise SecretsError(f"{path}: cannot be read ({error.strerror})") from error
     if mode & 0o077:
         path.chmod(0o600)
-        log.warning("secrets_file_was_open_to_others", path=str(path), mode=f"{mode:04o}")
+        # Standard logging: this is before the log is open, and must still reach standard error.
+        logging.getLogger("secrets").warning("%s was open to others (%04o); now only you read it", path, mode)
     try:
         table = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
