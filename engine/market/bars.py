@@ -51,6 +51,19 @@ class Minutes:
     def __len__(self) -> int:
         return len(self.start)
 
+    def first(self, count: int) -> Minutes:
+        """The oldest `count` bars."""
+        if count >= len(self):
+            return self
+        return Minutes(
+            start=self.start[:count],
+            open=self.open[:count],
+            high=self.high[:count],
+            low=self.low[:count],
+            close=self.close[:count],
+            volume=self.volume[:count],
+        )
+
     def rows(self, first: int, last: int) -> Iterator[tuple[int, float, float, float, float, int]]:
         """(start, open, high, low, close, volume) of bars first to last, as plain numbers."""
         columns = (self.start, self.open, self.high, self.low, self.close, self.volume)

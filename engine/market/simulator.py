@@ -226,18 +226,7 @@ class SimulatedMarket:
         if symbol not in self._symbols:
             return None
         known = int((min(until, session.close, self._clock.now()) - session.open).total_seconds() // 60)
-        bars = self._paths.minutes(symbol, session)
-        if known >= len(bars):
-            return bars
-        known = max(known, 0)
-        return Minutes(
-            start=bars.start[:known],
-            open=bars.open[:known],
-            high=bars.high[:known],
-            low=bars.low[:known],
-            close=bars.close[:known],
-            volume=bars.volume[:known],
-        )
+        return self._paths.minutes(symbol, session).first(max(known, 0))
 
     def _at(self) -> Instant:
         now = self._clock.now()
