@@ -6,7 +6,7 @@ so that fifty signals of one second do not each see an empty book.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -46,6 +46,8 @@ class Exposure(Value, frozen=True, kw_only=True):
     delta_dollars: Decimal
     """Signed, beta-weighted to SPY."""
     expires_today: bool
+    structure: str
+    """Ticket it came from: what is filled and what still works of one entry is one structure."""
     waiting: bool = False
     """A ticket or a working entry: its money is still in cash."""
     trigger: int | None = None
@@ -186,6 +188,7 @@ def exposure_of_position(
         risk=max(mark - stop, Decimal(0)) * units,
         delta_dollars=_delta_dollars(greeks, position.direction, underlying, units, beta),
         expires_today=position.contract.expiry <= today,
+        structure=position.ticket,
         trigger=position.trigger,
     )
 
@@ -203,6 +206,7 @@ def exposure_of_ticket(ticket: Ticket, underlying: Decimal | None, today: date, 
         risk=ticket.max_loss,
         delta_dollars=_delta_dollars(ticket.greeks, ticket.direction, underlying, units, beta),
         expires_today=ticket.contract.expiry <= today,
+        structure=ticket.id,
         waiting=True,
         trigger=ticket.trigger,
     )
@@ -225,6 +229,7 @@ def exposure_of_order(
         risk=ticket.max_loss * share,
         delta_dollars=_delta_dollars(ticket.greeks, ticket.direction, underlying, units, beta),
         expires_today=order.contract.expiry <= today,
+        structure=ticket.id,
         waiting=True,
         trigger=ticket.trigger,
     )
@@ -248,7 +253,12 @@ def same_group(a: str, b: str) -> bool:
 
 def same_bets(book: Book, symbol: str, direction: Direction) -> int:
     """How many open or waiting entries already make this bet: its direction, in its symbol or group."""
-    return sum(1 for e in book.exposures if e.direction is direction and same_group(e.symbol, symbol))
+    return structures(e for e in book.exposures if e.direction is direction and same_group(e.symbol, symbol))
+
+
+def structures(exposures: Iterable[Exposure]) -> int:
+    """How many separate entries these are: a part that is held and a part that still works are one."""
+    return len({e.structure for e in exposures})
 
 
 def day_budget_used(book: Book) -> Decimal:

@@ -6,7 +6,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from engine.domain.entities import RuleVerdict
 from engine.domain.values import Code
-from engine.risk.book import INDEX_GROUP, Book, Proposal, day_budget_used
+from engine.risk.book import INDEX_GROUP, Book, Proposal, day_budget_used, structures
 from engine.risk.rules.base import NOT_APPLICABLE, dollars, percent, verdict
 from engine.settings import Settings
 
@@ -19,8 +19,8 @@ class FewPositions:
     name = "open positions"
 
     def check(self, proposal: Proposal, book: Book, settings: Settings) -> RuleVerdict:
-        everywhere, most = len(book.exposures), settings.risk.max_positions
-        here = sum(1 for e in book.exposures if e.symbol == proposal.symbol)
+        everywhere, most = structures(book.exposures), settings.risk.max_positions
+        here = structures(e for e in book.exposures if e.symbol == proposal.symbol)
         most_here = settings.risk.max_positions_symbol
         value, limit = f"{everywhere}, {here} {proposal.symbol}", f"{most}, {most_here} a symbol"
         if everywhere >= most:
