@@ -398,7 +398,15 @@ class State:
         self._keep("halt", "halt", Halt(latched=True, by=fact.by, reason=fact.reason, since=fact.at))
 
     def _resumed(self, fact: ev.TradingResumed) -> None:
-        self._keep("halt", "halt", Halt(latched=False, by=fact.by, reason=fact.reason, since=fact.at))
+        halt = Halt(
+            latched=False,
+            by=fact.by,
+            reason=fact.reason,
+            since=fact.at,
+            accepted_drawdown=fact.accepted_drawdown,
+            accepted_peak=fact.accepted_peak,
+        )
+        self._keep("halt", "halt", halt)
 
     def _flipped(self, fact: ev.BiasFlipped) -> None:
         for key in fact.positions:

@@ -403,8 +403,6 @@ class TradingResumed(Fact, frozen=True, kw_only=True):
     accepted_drawdown: Decimal = Decimal(0)
     """Fraction below the peak that the person accepted, and the peak it was counted from: it does not halt again."""
     accepted_peak: Decimal = Decimal(0)
-    accepted_drawdown: Decimal = Decimal(0)
-    accepted_peak: Decimal = Decimal(0)
 
 
 class BiasFlipped(Fact, frozen=True, kw_only=True):

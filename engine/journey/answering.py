@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from engine.domain import events as ev
 from engine.domain.commands import (
     Approve,
@@ -18,7 +17,9 @@ from engine.domain.commands import (
 )
 from engine.domain.values import Code, Direction, ExitReason, Purpose, Refusal, TicketState, refuse
 from engine.journey import approving, entering, exiting
+from engine.journey.clockwork import equity_now
 from engine.journey.step import Cancel, Step
+from engine.risk.kill_switch import resume
 
 
 def answer(step: Step, command: Command) -> Done:
@@ -164,12 +165,15 @@ def take_back_entries(step: Step, by: str, cause: int) -> None:
 
 
 def _resume(step: Step, command: ResumeTrading) -> Done:
-    halt = step.state.halt
-    if halt is None or not halt.latched:
-        return _no(refuse(Code.NOT_HALTED))
-    if not command.reason.strip():
-        return _no(refuse(Code.REASON_MISSING))
-    fact = step.emit(ev.TradingResumed, by=command.by, reason=command.reason)
+    assert step.state.account is not None, "an account is opened before anybody speaks"
+    released = resume(step.state.halt, step.state.account, equity_now(step), command.by, command.reason, step.now)
+    if isinstance(released, Refusal):
+        return _no(released)
+    fact = step.emit(
+        ev.TradingResumed,
+        by=command.by,
+        reason=command.reason,
+        accepted_drawdown=released.accepted_drawdown,
+        accepted_peak=released.accepted_peak,
+    )
     return Done(ok=True, seq=fact.seq)
-
-

@@ -65,6 +65,7 @@ class Conductor:
         self._hearing = 0
         self._reports: list[BrokerReport] = []
         self._stepping = False
+        self._last: asyncio.Future[None] | None = None
         self._watchers: list[Watcher] = []
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         broker.connect(self._reported)
@@ -101,6 +102,7 @@ class Conductor:
             done.set_result(None)
             return done
         durable = self.ledger.append(step.facts, self.journey.state.drain(), step.keys)
+        self._last = durable
         if step.effects:
             durable.add_done_callback(lambda future: self._release(future, step))
         else:
@@ -186,7 +188,7 @@ class Conductor:
     async def open(self, version: str, market: str) -> None:
         """Recovery and the first facts of this run. Receipts left undecided by a crash are weighed first."""
         state = self.journey.state
-        self.broker.restore([order for order in state.open_orders.values()])
+        self.broker.restore(list(state.open_orders.values()))
         _, durable = self.perform(lambda step: self.journey.open(step, version, market))
         await durable
         waiting = set(self.journey.unweighed())
@@ -235,8 +237,12 @@ class Conductor:
         self.journey.watch(step)
 
     async def settle(self) -> None:
-        """Wait until nothing is left to weigh and all facts are durable (smoke runs and tests)."""
+        """Wait until nothing is left to weigh and all facts so far are durable (shutdown, smoke runs and tests)."""
         while self._unweighed or self._reports:
             await asyncio.sleep(0.005)
-        _, durable = self.perform(lambda step: None)
-        await durable
+        await self.durable()
+
+    async def durable(self) -> None:
+        """Wait until every fact made so far is committed; releasing effects may have made more meanwhile."""
+        while self._last is not None and not self._last.done():
+            await asyncio.shield(self._last)

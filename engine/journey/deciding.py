@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from engine.decision.board import active
 from engine.decision.engine import decide
 from engine.domain import events as ev
+from engine.domain.entities import SymbolBoard
 from engine.domain.signals import ActivePhase, ActiveSignal, ActiveTrend, Decision
 from engine.domain.values import Direction, Verdict
 from engine.journey.step import Step
@@ -17,11 +17,18 @@ Inputs = tuple[tuple[ActiveSignal, ...], tuple[ActivePhase, ...], tuple[ActiveTr
 def decide_now(step: Step, symbol: str, moment: datetime) -> tuple[Decision, Inputs]:
     """The decision on the symbol's board at a moment, and the inputs that made it."""
     board = step.state.boards.get(symbol)
-    signals, phases, trends = active(board, moment) if board is not None else ((), (), ())
-    decision = decide(
-        tuple(a.signal for a in signals), tuple(a.phase for a in phases), tuple(a.trend for a in trends), moment
-    )
-    return decision, (tuple(signals), tuple(phases), tuple(trends))
+    inputs: Inputs = ((), (), ()) if board is None else _inputs(board, moment)
+    signals, phases, trends = inputs
+    decision = decide([a.signal for a in signals], [a.phase for a in phases], [a.trend for a in trends], moment)
+    return decision, inputs
+
+
+def _inputs(board: SymbolBoard, moment: datetime) -> Inputs:
+    """What is active, in a fixed order: signals slowest first, phases by role and timeframe."""
+    signals = sorted((a for a in board.signals if moment < a.expires), key=lambda a: -a.signal.timeframe.minutes)
+    phases = sorted((a for a in board.phases if moment < a.expires), key=lambda a: (a.phase.role, a.phase.event_tf))
+    trends = (board.trend,) if board.trend is not None and moment < board.trend.expires else ()
+    return tuple(signals), tuple(phases), trends
 
 
 def record(
@@ -81,6 +88,4 @@ def break_thesis(
             if p.symbol == symbol and p.direction is direction and not p.thesis_broken
         )
         if positions or always:
-            step.emit(
-                ev.BiasFlipped, cause=cause, symbol=symbol, against=direction, why=why, positions=positions
-            )
+            step.emit(ev.BiasFlipped, cause=cause, symbol=symbol, against=direction, why=why, positions=positions)

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from engine.domain import events as ev
-from engine.domain.signals import Phase, Signal, Trend
+from engine.domain.signals import ExitNotice, Phase, Signal, Trend
 from engine.intake.payloads import Heard
 from engine.journey.step import Step
 from engine.ports import Clock
+from engine.state import State
 
 
-def hear(step: Step, heard: Heard, known: dict[str, int], clock: Clock) -> ev.AnyFact:
-    """The fact that keeps this receipt: understood, refused or a duplicate. `known` are the dedupe keys so far."""
+@dataclass(slots=True)
+class Known:
+    """Receipts heard so far, by dedupe key."""
+
+    keys: dict[str, int] = field(default_factory=dict)
+    recent: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    """Bodies without a time of their own, by their digest: duplicates only for a while."""
+
+    def original(self, heard: Heard, now: datetime, window: float) -> int | None:
+        """Seq of the receipt this one repeats."""
+        if not heard.windowed:
+            return self.keys.get(heard.key)
+        seq, at = self.recent.get(heard.key, (None, now))
+        return seq if seq is not None and (now - at).total_seconds() <= window else None
+
+
+def hear(step: Step, heard: Heard, known: Known, clock: Clock) -> ev.AnyFact:
+    """The fact that keeps this receipt: understood, refused or a duplicate."""
     receipt = ev.Receipt(
         key=heard.key,
         kind=heard.kind,
@@ -23,21 +42,42 @@ def hear(step: Step, heard: Heard, known: dict[str, int], clock: Clock) -> ev.An
     )
     if heard.refusal is not None:
         return step.emit(ev.ReceiptRefused, receipt=receipt, refusal=heard.refusal, status=heard.status)
-    original = known.get(heard.key)
+    original = known.original(heard, step.now, step.settings.intake.duplicate_window)
     if original is not None:
         return step.emit(ev.DuplicateReceived, cause=original, receipt=receipt, original=original)
-    fact: ev.AnyFact
-    value = heard.value
-    if isinstance(value, Signal):
-        late = (receipt.wall - value.bar_close) / timedelta(seconds=1)
-        fact = step.emit(ev.SignalReceived, receipt=receipt, signal=value, late=late)
-    elif isinstance(value, Phase):
-        fact = step.emit(ev.PhaseReceived, receipt=receipt, phase=value)
-    elif isinstance(value, Trend):
-        fact = step.emit(ev.TrendReceived, receipt=receipt, trend=value)
+    fact = _understood(step, heard, receipt)
+    if heard.windowed:
+        # The same body is a new receipt later on, so its key in the ledger names its place too.
+        known.recent[heard.key] = (fact.seq, fact.at)
+        step.keys[f"{heard.key}@{fact.seq}"] = fact.seq
     else:
-        assert value is not None, "a body that was not refused was understood"
-        fact = step.emit(ev.ExitNoticeReceived, receipt=receipt, notice=value)
-    step.keys[heard.key] = fact.seq
-    known[heard.key] = fact.seq
+        known.keys[heard.key] = fact.seq
+        step.keys[heard.key] = fact.seq
     return fact
+
+
+def _understood(step: Step, heard: Heard, receipt: ev.Receipt) -> ev.AnyFact:
+    match heard.value:
+        case Signal() as signal:
+            late = (receipt.wall - signal.bar_close) / timedelta(seconds=1)
+            return step.emit(ev.SignalReceived, receipt=receipt, signal=signal, late=late)
+        case Phase() as phase:
+            return step.emit(ev.PhaseReceived, receipt=receipt, phase=phase)
+        case Trend() as trend:
+            return step.emit(ev.TrendReceived, receipt=receipt, trend=trend)
+        case ExitNotice() as notice:
+            return step.emit(ev.ExitNoticeReceived, receipt=receipt, notice=notice)
+        case None:
+            raise ValueError("a body that was not refused says something")
+
+
+def known_from(keys: Mapping[str, int], state: State) -> Known:
+    """What a ledger's keys say after a restart. A key with its place (`…@12`) only counts while it is recent."""
+    known = Known()
+    for key, seq in keys.items():
+        base, mark, _ = key.rpartition("@")
+        if not mark or not base.startswith("sha256:"):
+            known.keys[key] = seq
+        elif seq in state.heard:
+            known.recent[base] = (seq, state.heard[seq].at)
+    return known

@@ -20,8 +20,9 @@ from engine.domain.values import (
     TimeInForce,
 )
 from engine.journey.step import Send, Step
+from engine.portfolio.attribution import closing
 from engine.ports import Accepted, BrokerReport, Cancelled, Expired, Filled, Rejected
-from engine.pricing.european import greeks_of
+from engine.pricing.contract import greeks_of
 from engine.pricing.time import expiry_moment
 
 
@@ -139,8 +140,6 @@ def greeks_now(step: Step, contract: OptionContract, quote: Quote, spot: Decimal
 
 def close_books(step: Step, position_id: str, cause: int) -> None:
     """The last contract is gone: what the trade made, and why it ended."""
-    from engine.portfolio.attribution import closing
-
     position = step.state.positions[position_id]
     reason = position.exit_reason or ExitReason.MANUAL
     summary = closing(position)

@@ -37,7 +37,9 @@ class Arrival:
 
 
 class Player:
-    def __init__(self, journey: Journey, ledger: Ledger, broker: Broker, clock: SetClock, market: RecordedMarket) -> None:
+    def __init__(
+        self, journey: Journey, ledger: Ledger, broker: Broker, clock: SetClock, market: RecordedMarket
+    ) -> None:
         self.journey = journey
         self.facts: list[AnyFact] = []
         self.answers: list[tuple[Arrival, Done]] = []
@@ -97,16 +99,21 @@ class Player:
         self._market.advance(instant)
         self.perform(self.journey.advance)
         for arrival in arrivals:
-            if arrival.heard is not None:
-                heard = arrival.heard
-                fact = self.perform(lambda step: self.journey.hear(step, heard))
-                if fact.seq in self.journey.state.heard and not self.journey.state.heard[fact.seq].weighed:
-                    self.perform(lambda step, fact=fact: self.journey.weigh(step, fact))  # type: ignore[misc]
-            elif arrival.command is not None:
-                command = arrival.command(self.journey)
-                self.answers.append((arrival, self.perform(lambda step: self.journey.command(step, command))))
+            self._arrive(arrival)
         self.perform(self._fills)
         self.perform(self.journey.watch)
+
+    def _arrive(self, arrival: Arrival) -> None:
+        journey = self.journey
+        heard = arrival.heard
+        if heard is not None:
+            fact = self.perform(lambda step: journey.hear(step, heard))
+            row = journey.state.heard.get(fact.seq)
+            if row is not None and not row.weighed:
+                self.perform(lambda step: journey.weigh(step, fact))
+        elif arrival.command is not None:
+            command = arrival.command(journey)
+            self.answers.append((arrival, self.perform(lambda step: journey.command(step, command))))
 
     def _fills(self, step: Step) -> None:
         if isinstance(self._broker, Matching):

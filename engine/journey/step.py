@@ -8,10 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
+from engine.exits.monitor import Confirmation
+
 from engine.domain.events import AnyFact, Fact
 from engine.domain.marks import Mark
 from engine.domain.values import Policy
-from engine.exits.monitor import Confirmation
 from engine.market.bars import BarBook
 from engine.orders.fees import FeeTable
 from engine.ports import Quotes
@@ -32,6 +33,7 @@ class World:
     bars: BarBook
     fees: FeeTable
     policy: Policy
+    paper: bool = True
     recorded: bool = False
     """Recorded minute data: every bar counts as a confirming quote, and quotes may be a minute old."""
 

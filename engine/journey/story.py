@@ -13,19 +13,18 @@ from engine.domain import events as ev
 from engine.domain.commands import Command, Done
 from engine.intake.payloads import Heard
 from engine.journey import answering, clockwork, hearing, holding, ordering, weighing
+from engine.journey.hearing import Known
 from engine.journey.step import Live, Step, World
 from engine.ports import BrokerReport, Clock
 from engine.state import State
 
 
-
 class Journey:
-    def __init__(self, world: World, state: State, clock: Clock, keys: dict[str, int]) -> None:
+    def __init__(self, world: World, state: State, clock: Clock, known: Known) -> None:
         self.world = world
         self.state = state
         self.clock = clock
-        self.keys = keys
-        """Dedupe keys heard so far -> seq of the receipt."""
+        self.known = known
         self.live = Live()
 
     def step(self) -> Step:
@@ -38,7 +37,7 @@ class Journey:
     def hear(self, step: Step, heard: Heard) -> ev.AnyFact:
         """1. A receipt is kept. Nothing is decided yet: the sender is answered first."""
         clockwork.advance(step)
-        return hearing.hear(step, heard, self.keys, self.clock)
+        return hearing.hear(step, heard, self.known, self.clock)
 
     def weigh(self, step: Step, fact: ev.AnyFact) -> None:
         """2. The receipt goes on the board, the frozen engine decides, and an EXECUTE becomes a ticket, or says why not."""
@@ -79,5 +78,3 @@ class Journey:
     def unweighed(self) -> list[int]:
         """Receipts that were durable before a crash, and not yet decided: taken up first after a restart."""
         return [row.seq for row in self.state.heard.values() if not row.weighed]
-
-

@@ -43,10 +43,8 @@ def _weigh_signal(step: Step, fact: ev.SignalReceived) -> None:
     if _closed_day(step, signal.symbol, fact.seq):
         return
     placement = place_signal(_board(step, signal.symbol), fact.seq, signal, fact.at)
-    placed = placement.placed
-    if placed is not None:
-        replaced = placement.replaced.source if placement.replaced is not None else None
-        step.emit(ev.SignalPlaced, cause=fact.seq, active=placed, replaced=replaced)
+    if placement.active is not None:
+        step.emit(ev.SignalPlaced, cause=fact.seq, active=placement.active, replaced=placement.replaced)
     else:
         assert placement.kept is not None, "a signal is placed, or another one is kept"
         step.emit(
@@ -54,7 +52,7 @@ def _weigh_signal(step: Step, fact: ev.SignalReceived) -> None:
             cause=fact.seq,
             symbol=signal.symbol,
             source=fact.seq,
-            kept=placement.kept.source,
+            kept=placement.kept,
             contradicts=placement.contradicts,
             until=placement.until,
         )
@@ -63,7 +61,8 @@ def _weigh_signal(step: Step, fact: ev.SignalReceived) -> None:
             break_thesis(step, signal.symbol, (signal.direction.opposite,), why, fact.seq)
     before = _board(step, signal.symbol).decision
     decision, inputs = decide_now(step, signal.symbol, step.now)
-    trigger = fact.seq if placed is not None and signal.direction is decision.direction else None
+    aligned = placement.active is not None and signal.direction is decision.direction
+    trigger = fact.seq if aligned else None
     made = record(step, signal.symbol, "signal", fact.seq, trigger, decision, inputs)
     if decision.verdict is Verdict.EXECUTE:
         entering.enter(step, made, fact, before)
@@ -73,7 +72,8 @@ def _weigh_phase(step: Step, fact: ev.PhaseReceived) -> None:
     symbol = fact.phase.symbol
     if _closed_day(step, symbol, fact.seq):
         return
-    step.emit(ev.PhasePlaced, cause=fact.seq, active=place_phase(fact.seq, fact.phase, fact.at))
+    placement = place_phase(_board(step, symbol), fact.seq, fact.phase, fact.at)
+    step.emit(ev.PhasePlaced, cause=fact.seq, active=placement.active)
     _decide_without_signal(step, symbol, "phase", fact)
 
 
@@ -81,7 +81,8 @@ def _weigh_trend(step: Step, fact: ev.TrendReceived) -> None:
     symbol = fact.trend.symbol
     if _closed_day(step, symbol, fact.seq):
         return
-    step.emit(ev.TrendPlaced, cause=fact.seq, active=place_trend(fact.seq, fact.trend, fact.at))
+    placement = place_trend(_board(step, symbol), fact.seq, fact.trend, fact.at)
+    step.emit(ev.TrendPlaced, cause=fact.seq, active=placement.active)
     _decide_without_signal(step, symbol, "trend", fact)
 
 

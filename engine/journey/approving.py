@@ -1,0 +1,179 @@
+"""Approve: prices are read again and every rule is asked again; only then does a ticket become an intent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from engine.approvals.desk import answerable, check_override, needs_reprice, reprice
+from engine.domain import events as ev
+from engine.domain.commands import Done
+from engine.domain.entities import RuleVerdict, Ticket
+from engine.domain.signals import ActiveSignal
+from engine.domain.values import Bucket, Code, ExitReason, OrderType, Purpose, Refusal, refuse
+from engine.journey import entering, exiting
+from engine.journey.booking import book_of
+from engine.journey.ordering import Intent, greeks_now, intend
+from engine.journey.step import Step
+from engine.risk.guards import Guarded
+from engine.risk.manager import assess
+
+POLICY = "policy"
+
+
+def approve(step: Step, ticket: Ticket, by: str, quantity: int | None, limit: Decimal | None, reason: str) -> Done:
+    """The first answer wins; a price that ran away restarts the question instead of answering it."""
+    refusal = answerable(ticket, step.now, step.settings.approvals, by_hand=by == "desk") or check_override(
+        ticket, quantity, limit, reason
+    )
+    if refusal is not None:
+        return Done(ok=False, refusal=refusal)
+    if ticket.purpose is Purpose.EXIT:
+        return _approve_exit(step, ticket, by, quantity, reason)
+    return _approve_entry(step, ticket, by, quantity, limit, reason)
+
+
+def _approve_exit(step: Step, ticket: Ticket, by: str, quantity: int | None, reason: str) -> Done:
+    assert ticket.position is not None, "an exit ticket names its position"
+    position = step.state.open_positions.get(ticket.position)
+    if position is None or position.quantity == 0:
+        refusal = refuse(Code.POSITION_UNKNOWN, position=ticket.position)
+        return Done(ok=False, refusal=refusal)
+    wanted = min(quantity or ticket.quantity, position.quantity)
+    approved = step.emit(
+        ev.TicketApproved,
+        cause=int(ticket.id[1:]),
+        ticket=ticket.id,
+        by=by,
+        reason=reason,
+        quantity=wanted,
+        limit=ticket.limit,
+        quote=ticket.quote,
+    )
+    done = exiting.close(step, position, wanted, ticket.exit_reason or ExitReason.MANUAL, approved.seq)
+    return Done(ok=done.ok, refusal=done.refusal, seq=approved.seq, created=done.created)
+
+
+def _approve_entry(
+    step: Step, ticket: Ticket, by: str, quantity: int | None, limit: Decimal | None, reason: str
+) -> Done:
+    quote, spot = step.world.quotes.option(ticket.contract), step.world.quotes.underlying(ticket.symbol)
+    if quote is None or spot is None:
+        return Done(ok=False, refusal=refuse(Code.NO_MARKET_DATA, contract=ticket.contract.osi))
+    if limit is None and needs_reprice(ticket, quote, step.settings.approvals):
+        return _reprice(step, ticket, by)
+    wish = wish_of(step, ticket, limit)
+    proposal = entering.proposal_of(step, wish, ticket=ticket, quantity=quantity)
+    assessment = assess(proposal, book_of(step), step.settings)
+    if assessment.refusal is not None:
+        return _deny(step, ticket, assessment.refusal, assessment.verdicts)
+    if quantity is not None and quantity != ticket.quantity and ticket.decision is not None:
+        step.emit(
+            ev.DecisionOverridden,
+            cause=int(ticket.id[1:]),
+            decision=ticket.decision,
+            by=by,
+            reason=reason,
+            changes={"quantity": f"{ticket.quantity} to {quantity}"},
+        )
+    approved = step.emit(
+        ev.TicketApproved,
+        cause=int(ticket.id[1:]),
+        ticket=ticket.id,
+        by=by,
+        reason=reason,
+        quantity=assessment.quantity,
+        limit=proposal.limit,
+        quote=quote,
+        verdicts=assessment.verdicts,
+    )
+    order = intend(
+        step,
+        approved.seq,
+        Intent(
+            contract=ticket.contract,
+            side=ticket.side,
+            quantity=assessment.quantity,
+            limit=proposal.limit,
+            purpose=Purpose.ENTRY,
+            type=OrderType.LIMIT if limit is not None else OrderType.MARKETABLE,
+            ticket=ticket.id,
+        ),
+    )
+    step.live.entries.append(step.now)
+    return Done(ok=True, seq=approved.seq, created=order.id)
+
+
+def wish_of(step: Step, ticket: Ticket, limit: Decimal | None) -> entering.Wish:
+    """A ticket as a wish again, with the prices of now."""
+    quote, spot = step.world.quotes.option(ticket.contract), step.world.quotes.underlying(ticket.symbol)
+    assert quote is not None, "the caller looked"
+    assert spot is not None, "the caller looked"
+    assert ticket.plan is not None, "an entry ticket has an exit plan"
+    return entering.Wish(
+        symbol=ticket.symbol,
+        direction=ticket.direction,
+        contract=ticket.contract,
+        quote=quote,
+        spot=spot,
+        greeks=greeks_now(step, ticket.contract, quote, spot.mid) or ticket.greeks,
+        bucket=ticket.bucket or Bucket.WEEKLY,
+        plan=ticket.plan,
+        recommended=ticket.quantity,
+        tick=Decimal("0.01"),
+        guarded=Guarded(),
+        decision=ticket.decision,
+        trigger=_trigger(step, ticket),
+        limit=limit,
+    )
+
+
+def _trigger(step: Step, ticket: Ticket) -> ActiveSignal | None:
+    board = step.state.boards.get(ticket.symbol)
+    if board is None or ticket.trigger is None:
+        return None
+    return next((a for a in board.signals if a.source == ticket.trigger), None)
+
+
+def _reprice(step: Step, ticket: Ticket, by: str) -> Done:
+    quote = step.world.quotes.option(ticket.contract)
+    assert quote is not None, "the caller looked"
+    trigger = _trigger(step, ticket)
+    fresh = reprice(
+        ticket,
+        quote,
+        step.now,
+        step.settings.approvals,
+        valid_until=trigger.expires if trigger is not None else None,
+    )
+    if isinstance(fresh, Refusal):
+        step.emit(ev.TicketExpired, cause=int(ticket.id[1:]), ticket=ticket.id)
+        return Done(ok=False, refusal=fresh)
+    step.emit(
+        ev.TicketRepriced,
+        cause=int(ticket.id[1:]),
+        ticket=ticket.id,
+        limit=fresh.limit,
+        quote=fresh.quote,
+        expires=fresh.expires,
+    )
+    return Done(
+        ok=False,
+        refusal=refuse(
+            Code.TICKET_REPRICED, ticket=ticket.id, limit=f"{ticket.limit} to {fresh.limit}", attempt=fresh.attempt
+        ),
+    )
+
+
+def _deny(step: Step, ticket: Ticket, refusal: Refusal, verdicts: tuple[RuleVerdict, ...]) -> Done:
+    step.emit(
+        ev.EntryDenied,
+        cause=int(ticket.id[1:]),
+        symbol=ticket.symbol,
+        decision=ticket.decision,
+        trigger=ticket.trigger,
+        refusal=refusal,
+        stage="approval",
+        verdicts=verdicts,
+        ticket=ticket.id,
+    )
+    return Done(ok=False, refusal=refusal)
