@@ -9,10 +9,8 @@ becomes part of the next gap.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import date
-from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from engine.domain.chain import FloatArray
 from engine.market.bars import Minutes
 from engine.market.noise import normals, stream, uniforms
+from engine.market.recent import Recent
 from engine.market.table import seconds_of
 from engine.market.universe import traits
 from engine.sessions import Session
@@ -45,29 +44,6 @@ _LEVERAGE = -0.7
 """Correlation of volatility's shocks with the day's return."""
 _REVERSION_WEIGHTS = _REVERSION ** np.arange(_SHOCKS)
 _VOL_WEIGHTS = _VOL_MEMORY ** np.arange(_VOL_SHOCKS)
-
-Key = TypeVar("Key")
-Item = TypeVar("Item")
-
-
-class Recent(Generic[Key, Item]):
-    """The last few things that were made, so that they need not be made again. Forgetting changes no answer."""
-
-    def __init__(self, room: int) -> None:
-        self._room = room
-        self._items: OrderedDict[Key, Item] = OrderedDict()
-
-    def get(self, key: Key) -> Item | None:
-        item = self._items.get(key)
-        if item is not None:
-            self._items.move_to_end(key)
-        return item
-
-    def put(self, key: Key, item: Item) -> Item:
-        self._items[key] = item
-        if len(self._items) > self._room:
-            self._items.popitem(last=False)
-        return item
 
 
 def _profile() -> FloatArray:

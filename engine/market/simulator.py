@@ -18,10 +18,12 @@ from engine.domain.chain import Chain, FloatArray
 from engine.domain.values import OptionContract, Quote, Right
 from engine.market import listing, smile, spreads
 from engine.market.bars import Minutes
+from engine.market.board import Board, make_board
 from engine.market.noise import choice, stream
-from engine.market.paths import GRID, PER_MINUTE, POINTS, SPENT, Paths, Recent
+from engine.market.paths import GRID, PER_MINUTE, POINTS, SPENT, Paths
+from engine.market.recent import Recent
 from engine.market.table import price_of, seconds_of
-from engine.market.universe import Traits, traits, valid_ticker
+from engine.market.universe import traits, valid_ticker
 from engine.ports import Clock
 from engine.sessions import Calendar, Session, new_york_day
 from engine.settings import Settings
@@ -48,43 +50,12 @@ class Instant:
         return round(self.seconds * 1e6) // SIZE_SECONDS
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Board:
-    """One symbol's contracts on one day: what the chain is computed from."""
-
-    traits: Traits
-    session: Session
-    expiries: tuple[date, ...]
-    terms: smile.Terms
-    is_call: NDArray[np.bool_]
-    noise: NDArray[np.uint64]
-    open_interest: NDArray[np.int64]
-    day_volume: NDArray[np.int64]
-    width: FloatArray
-    row: dict[str, int]
-
-    def part(self, rows: NDArray[np.int64]) -> Board:
-        """The same board with only these rows."""
-        terms = smile.Terms(
-            expiry=self.terms.expiry[rows],
-            strike=self.terms.strike[rows],
-            log_strike=self.terms.log_strike[rows],
-            sign=self.terms.sign[rows],
-            sessions=self.terms.sessions,
-            closes=self.terms.closes,
-        )
-        return Board(
-            traits=self.traits,
-            session=self.session,
-            expiries=self.expiries,
-            terms=terms,
-            is_call=self.is_call[rows],
-            noise=self.noise[rows],
-            open_interest=self.open_interest[rows],
-            day_volume=self.day_volume[rows],
-            width=self.width[rows],
-            row={},
-        )
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    at: datetime
+    smile: smile.Moment
+    width: float
+    """Spreads of this symbol at this time of day, as a multiple of SPY's at noon."""
 
 
 class SimulatedMarket:
@@ -102,7 +73,9 @@ class SimulatedMarket:
         self._paths = Paths(self._seed, room=max(12, 2 * len(settings.market.symbols)))
         self._boards: Recent[tuple[str, date], Board] = Recent(max(12, 2 * len(settings.market.symbols)))
         self._chains: dict[str, tuple[datetime, Chain]] = {}
+        self._asked: dict[str, datetime] = {}
         self._parts: dict[tuple[str, date, str], Board] = {}
+        self._moments: Recent[tuple[str, tuple[date, ...]], _Moment] = Recent(256)
         self._instant: Instant | None = None
         self._now: datetime | None = None
         for symbol in settings.market.symbols:
@@ -181,9 +154,16 @@ class SimulatedMarket:
         if contract.symbol not in self._symbols:
             return None
         instant = self._at()
+        chain = self._chain_now(contract.symbol, instant)
+        if chain is not None:
+            row = self._board(contract.symbol, instant.session).row.get(contract.osi)
+            if row is not None:
+                sizes = chain.bid_size[row].item(), chain.ask_size[row].item()
+                return _quote(chain.bid[row].item(), chain.ask[row].item(), *sizes, instant.at)
         part = self._part(contract, instant.session)
         if part is None:
             return None
+        self._asked[contract.symbol] = instant.at
         bid, ask, bid_size, ask_size = self._quotes(part, instant)
         return _quote(bid[0].item(), ask[0].item(), bid_size[0].item(), ask_size[0].item(), instant.at)
 
@@ -228,6 +208,14 @@ class SimulatedMarket:
         known = int((min(until, session.close, self._clock.now()) - session.open).total_seconds() // 60)
         return self._paths.minutes(symbol, session).first(max(known, 0))
 
+    def _chain_now(self, symbol: str, instant: Instant) -> Chain | None:
+        """The chain of this instant, where it is known or a second contract of the symbol is asked for: then all of
+        them cost less than two."""
+        held = self._chains.get(symbol)
+        if held is not None and held[0] == instant.at:
+            return held[1]
+        return self.chain(symbol) if self._asked.get(symbol) == instant.at else None
+
     def _at(self) -> Instant:
         now = self._clock.now()
         if self._instant is None or now != self._now:
@@ -252,18 +240,36 @@ class SimulatedMarket:
     def _quotes(
         self, board: Board, instant: Instant
     ) -> tuple[FloatArray, FloatArray, NDArray[np.int64], NDArray[np.int64]]:
-        nature, session = board.traits, board.session
-        spot = self._spot(nature.symbol, instant)
-        spent = float(SPENT[instant.point])
-        left = max(float(SPENT[_point(session, session.close)]) - spent, 0.0)
-        vol = smile.volatility_now(nature, self._paths.day(nature.symbol, session.day), spent)
-        fair, away = smile.values(board.terms, nature, spot, vol, left, instant.seconds, self._rate)
-        inside = np.maximum(board.terms.sign * (spot - board.terms.strike), 0.0)
-        minutes_left = (session.close - instant.at).total_seconds() / 60
-        busy = spreads.busy_factor(instant.point / PER_MINUTE, minutes_left)
-        bid, ask = spreads.touch(fair, inside, nature.width * busy, board.width)
-        bid_size, ask_size = spreads.sizes(board.noise, instant.slot, away, nature.depth)
+        now = self._moment(board, instant)
+        fair, inside, away = smile.values(board.terms, board.traits, now.smile)
+        bid, ask = spreads.touch(fair, inside, now.width, board.width)
+        bid_size, ask_size = spreads.sizes(board.noise, instant.slot, away, board.traits.depth)
         return bid, ask, np.where(bid == bid, bid_size, 0), ask_size
+
+    def _moment(self, board: Board, instant: Instant) -> _Moment:
+        """The symbol's part of all its quotes at an instant, made once for the board's expiries."""
+        nature, session = board.traits, board.session
+        key = (nature.symbol, board.expiries)
+        held = self._moments.get(key)
+        if held is not None and held.at == instant.at:
+            return held
+        spent, at_close = float(SPENT[instant.point]), float(SPENT[_point(session, session.close)])
+        vol = smile.volatility_now(nature, self._paths.day(nature.symbol, session.day), spent)
+        minutes_left = (session.close - instant.at).total_seconds() / 60
+        made = _Moment(
+            at=instant.at,
+            smile=smile.moment(
+                board.terms,
+                nature,
+                self._spot(nature.symbol, instant),
+                vol,
+                max(at_close - spent, 0.0),
+                instant.seconds,
+                self._rate,
+            ),
+            width=nature.width * spreads.busy_factor(instant.point / PER_MINUTE, minutes_left),
+        )
+        return self._moments.put(key, made)
 
     def _volume_share(self, instant: Instant) -> float:
         """Share of the day's contracts that have traded: as the path's variance is spent."""
@@ -278,48 +284,13 @@ class SimulatedMarket:
         return known
 
     def _make_board(self, symbol: str, session: Session) -> Board:
-        nature = traits(symbol)
-        opened = float(self._paths.path(symbol, session.day)[0])
-        dates = listing.expiries(nature.listing, self._calendar, session.day)
-        shown = listing.strikes(nature, opened, session.day, dates)
-        return self._assemble(nature, session, dates, shown, opened)
+        dates = listing.expiries(traits(symbol).listing, self._calendar, session.day)
+        opened = self._opened(symbol, session)
+        shown = listing.strikes(traits(symbol), opened, session.day, dates)
+        return make_board(traits(symbol), session, self._calendar, self._seed, dates, shown, opened)
 
-    def _assemble(
-        self, nature: Traits, session: Session, dates: tuple[date, ...], shown: listing.Strikes, opened: float
-    ) -> Board:
-        per_expiry = np.array(
-            [
-                [self._calendar.sessions_between(session.day, expiry) for expiry in dates],
-                [seconds_of(listing.expiry_close(self._calendar, expiry)) for expiry in dates],
-            ],
-            dtype=np.float64,
-        )
-        terms = smile.terms(shown.expiry, shown.strike, shown.is_call, per_expiry)
-        days = np.array([(expiry - session.day).days for expiry in dates], dtype=np.float64)[shown.expiry]
-        names = [
-            f"{nature.symbol}{dates[index]:%y%m%d}{'C' if is_call else 'P'}{milli:08d}"
-            for index, is_call, milli in zip(
-                shown.expiry.tolist(),
-                shown.is_call.tolist(),
-                np.round(shown.strike * 1000).astype(np.int64).tolist(),
-                strict=True,
-            )
-        ]
-        noise = np.array([stream(self._seed, name) for name in names], dtype=np.uint64)
-        _, away = smile.values(terms, nature, opened, nature.vol, 1.0, seconds_of(session.open), self._rate)
-        held, traded = spreads.interest(noise, shown.strike, away, days, nature)
-        return Board(
-            traits=nature,
-            session=session,
-            expiries=dates,
-            terms=terms,
-            is_call=shown.is_call,
-            noise=noise,
-            open_interest=held,
-            day_volume=traded,
-            width=spreads.tenor_factor(days),
-            row={name: index for index, name in enumerate(names)},
-        )
+    def _opened(self, symbol: str, session: Session) -> float:
+        return float(self._paths.path(symbol, session.day)[0])
 
     def _part(self, contract: OptionContract, session: Session) -> Board | None:
         """A board of one contract, also for one whose strike the chain no longer shows. None if it is not listed."""
@@ -339,8 +310,8 @@ class SimulatedMarket:
                 strike=np.array([float(contract.strike)]),
                 is_call=np.array([contract.right is Right.CALL]),
             )
-            opened = float(self._paths.path(contract.symbol, session.day)[0])
-            part = self._assemble(board.traits, session, (contract.expiry,), shown, opened)
+            opened = self._opened(contract.symbol, session)
+            part = make_board(board.traits, session, self._calendar, self._seed, (contract.expiry,), shown, opened)
         self._parts[key] = part
         return part
 
@@ -348,8 +319,7 @@ class SimulatedMarket:
         board = self._board(contract.symbol, session)
         if contract.multiplier != 100 or contract.expiry not in board.expiries:
             return False
-        opened = float(self._paths.path(contract.symbol, session.day)[0])
-        return listing.on_grid(board.traits, opened, contract.strike)
+        return listing.on_grid(board.traits, self._opened(contract.symbol, session), contract.strike)
 
 
 def _point(session: Session, moment: datetime) -> int:

@@ -7,6 +7,7 @@ what today can still do; money is discounted in calendar time. Pure: one moment 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,29 +55,51 @@ def terms(expiry: NDArray[np.int64], strike: FloatArray, is_call: NDArray[np.boo
 
 def volatility_now(traits: Traits, day: Day, spent: float) -> float:
     """At-the-money volatility of the nearest contracts when `spent` of the day's variance is over."""
-    return traits.vol * float(np.exp(day.vol_open + (day.vol_close - day.vol_open) * spent))
+    return traits.vol * exp(day.vol_open + (day.vol_close - day.vol_open) * spent)
 
 
-def values(
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One symbol at one moment, one entry per expiry: what every contract's value is made from."""
+
+    spot: float
+    carry: FloatArray
+    """Log of the forward."""
+    paid: FloatArray
+    """What a dollar at the expiry is worth now."""
+    forward: FloatArray
+    """The discounted forward, dollars."""
+    deviation: FloatArray
+    """Standard deviation of the log price up to the expiry, at the money."""
+
+
+def moment(
     contracts: Terms, traits: Traits, spot: float, vol: float, left: float, seconds: float, rate: float
-) -> tuple[FloatArray, FloatArray]:
-    """(fair value, distance from the forward in standard deviations), dollars per share, one per contract.
-
-    `left`: share of a day's open-hours variance still to come before today's close; `seconds`: now, since the epoch.
-    American: never below what exercise would pay.
-    """
+) -> Moment:
+    """`vol`: at-the-money volatility of the nearest contracts; `left`: share of a day's open-hours variance still to
+    come before today's close; `seconds`: now, since the epoch; `rate`: interest a year."""
     time = np.maximum((contracts.sessions + INTRADAY * left) / SESSIONS_A_YEAR, _LEAST_VARIANCE_TIME)
     years = np.maximum(contracts.closes - seconds, 0.0) / 31_536_000.0
     level = traits.vol + (vol - traits.vol) * np.exp(-time / LONG_RUN_YEARS)
-    deviation = level * np.sqrt(time)
-    carry = np.log(spot) + (rate - traits.dividend) * years
-    discount = np.exp(-rate * years)
-    index = contracts.expiry
-    forward, paid = np.exp(carry)[index] * discount[index], contracts.strike * discount[index]
-    away = (contracts.log_strike - carry[index]) / deviation[index]
+    carry = log(spot) + (rate - traits.dividend) * years
+    paid = np.exp(-rate * years)
+    return Moment(spot=spot, carry=carry, paid=paid, forward=np.exp(carry) * paid, deviation=level * np.sqrt(time))
+
+
+def values(contracts: Terms, traits: Traits, now: Moment) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(fair value, dollars in the money, standard deviations from the forward), one per contract.
+
+    American: the value is never below what exercise would pay.
+    """
+    index, sign = contracts.expiry, contracts.sign
+    deviation = now.deviation[index]
+    inside = np.maximum(sign * (now.spot - contracts.strike), 0.0)
+    distance = contracts.log_strike - now.carry[index]
+    away = distance / deviation
     bounded = np.minimum(np.maximum(away, -WINGS), WINGS)
-    smile = deviation[index] * (1.0 + bounded * (traits.skew + CURVE * bounded))
-    d1 = (carry[index] - contracts.log_strike) / smile + 0.5 * smile
-    sign = contracts.sign
-    fair = sign * (forward * ndtr(sign * d1) - paid * ndtr(sign * (d1 - smile)))
-    return np.maximum(fair, np.maximum(sign * (spot - contracts.strike), 0.0)), away
+    smile = deviation * (1.0 + bounded * (traits.skew + CURVE * bounded))
+    d1 = 0.5 * smile - distance / smile
+    fair = sign * (
+        now.forward[index] * ndtr(sign * d1) - contracts.strike * now.paid[index] * ndtr(sign * (d1 - smile))
+    )
+    return np.maximum(fair, inside), inside, away

@@ -5,11 +5,13 @@ Spreads grow with price and depth in the money, for later expiries, less liquid 
 
 from __future__ import annotations
 
+from math import exp
+
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.chain import FloatArray
-from engine.market.noise import normals, uniforms
+from engine.market.noise import normals, pairs
 from engine.market.universe import Traits
 
 TICKS = 100.0
@@ -23,7 +25,7 @@ def busy_factor(minutes_open: float, minutes_left: float) -> float:
     """Width of spreads by the time of day: 1 at noon, more after the open and before the close, double after it."""
     if minutes_left <= 0:
         return 2.0
-    return 1.0 + float(np.exp(-minutes_open / 6.0)) + 0.4 * float(np.exp(-minutes_left / 5.0))
+    return 1.0 + exp(-minutes_open / 6.0) + 0.4 * exp(-minutes_left / 5.0)
 
 
 def tenor_factor(days: FloatArray) -> FloatArray:
@@ -49,10 +51,10 @@ def sizes(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Displayed contracts at bid and ask, at least one. They change with `slot`."""
     usual = depth * (0.15 + 0.85 / (1.0 + away * away))
-    moment = np.full(1, slot % 2**62, dtype=np.uint64) * np.uint64(2)
-    bid = usual * (0.2 + 1.6 * uniforms(source, moment))
-    ask = usual * (0.2 + 1.6 * uniforms(source, moment + np.uint64(1)))
-    return bid.astype(np.int64) + 1, ask.astype(np.int64) + 1
+    bid, ask = pairs(source, np.array([slot], dtype=np.uint64))
+    bid = usual * (0.2 + 1.6 * bid) + 1.0
+    ask = usual * (0.2 + 1.6 * ask) + 1.0
+    return bid.astype(np.int64), ask.astype(np.int64)
 
 
 def interest(
