@@ -177,6 +177,14 @@ class ExitSettings(Section):
     mark_seconds: int = Field(60, ge=1, description="A position's mark is written to the ledger this often, seconds")
     delta_low: float = Field(0.10, ge=0, le=1, description="Delta alert below, |delta|")
     delta_high: float = Field(0.90, ge=0, le=1, description="Delta alert above, |delta|")
+    theta_day: float = Field(0.08, gt=0, description="Theta alert, 7 days and more: decay a day, fraction of value")
+    theta_night: float = Field(0.25, gt=0, description="Theta alert, 1 to 6 days: decay to the next session, fraction")
+    theta_quarter: float = Field(0.10, gt=0, description="Theta alert, 0DTE: decay in 15 minutes, fraction of value")
+    gamma_move: float = Field(0.005, gt=0, description="Gamma alert: the underlying's move it looks at, fraction")
+    gamma_share: float = Field(0.50, gt=0, description="Gamma alert: gamma's part of that move, fraction of value")
+    gamma_minutes: int = Field(60, ge=0, description="Gamma alert, 0DTE: from this many minutes before the close")
+    iv_drop: float = Field(0.20, gt=0, lt=1, description="IV crush alert: fall of implied volatility, fraction")
+    iv_minutes: int = Field(15, ge=1, description="IV crush alert: within this many minutes")
 
 
 class Settings(Section):

@@ -21,7 +21,7 @@ class Fill(Value, frozen=True, kw_only=True):
     quantity: int
     price: Decimal
     slippage: Decimal
-    """Per share beyond the touch; 0 for a limit order."""
+    """Per share beyond the touch; 0 for a limit that rested."""
 
 
 def usable(quote: Quote | None, age: float, max_age: float) -> bool:
@@ -73,7 +73,8 @@ def fill(
 
     `bound`: the worst price: the order's limit, or for the rest of a marketable order its first touch and slippage.
     `available`: what is still displayed on this quote (None: unknown). `near_edge`: in the first or last minutes of
-    the session. A limit order that just arrived takes the touch; one that rested is met at its own limit.
+    the session. A limit order that reaches the touch on arrival is marketable and pays like one, within its limit; one
+    that rested is met at its own limit.
     """
     assert quote.bid is not None
     assert quote.ask is not None
@@ -82,9 +83,8 @@ def fill(
     quantity = takes(order.remaining, available, settings)
     if quantity < 1 or touch <= 0 or (bound is not None and (touch > bound if buying else touch < bound)):
         return None
-    if order.type is OrderType.LIMIT:
-        price = bound if resting and bound is not None else touch
-        return Fill(quantity=quantity, price=price, slippage=Decimal(0))
+    if order.type is OrderType.LIMIT and resting and bound is not None:
+        return Fill(quantity=quantity, price=bound, slippage=Decimal(0))
     price = slipped(order, touch, near_edge=near_edge, settings=settings, tick=tick)
     if bound is not None:
         price = min(price, bound) if buying else max(price, bound)
