@@ -20,7 +20,8 @@ from scipy.special import erfcx
 FloatArray = NDArray[np.float64]
 
 MAX_TOTAL_VOL = 16.0
-"""Largest vol·√t that is looked for: 500 % over ten years. Prices beyond are ABOVE_BOUND."""
+"""Bracket of vol·√t. Prices within `BOUND_FLOOR` of what no vol can reach are refused well before it."""
+BOUND_FLOOR = 1e-9
 MIN_TOTAL_VOL = 1e-8
 TIME_VALUE_FLOOR = 1e-10
 """Time value of an in-the-money option below this share of max(spot, strike) is rounding noise of the quote."""
@@ -87,7 +88,7 @@ def implied_vol(
         distance = -np.abs(np.log(spot_leg / cash_leg))
     # The order matters: the last that applies to a contract is its status.
     with np.errstate(invalid="ignore"):
-        status[target >= np.exp(0.5 * distance)] = IvStatus.ABOVE_BOUND
+        status[target >= np.exp(0.5 * distance) * (1.0 - BOUND_FLOOR)] = IvStatus.ABOVE_BOUND
         status[time_value <= floor] = IvStatus.NO_TIME_VALUE
         status[time_value < -floor] = IvStatus.BELOW_INTRINSIC
     status[years <= 0] = IvStatus.EXPIRED

@@ -1,0 +1,96 @@
+"""One contract: time to the second, Greeks of a quote, and when there are none."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from engine.domain.values import OptionContract, Quote, Right
+from engine.pricing import expiry_moment, greeks, greeks_of, implied_of, price, value_at, year_fraction
+from engine.sessions import new_york_calendar
+
+NOW = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
+CALENDAR = new_york_calendar()
+RATE = 0.04
+
+
+def contract(strike: str = "600", right: Right = Right.CALL, expiry: date = date(2026, 11, 20)) -> OptionContract:
+    return OptionContract(symbol="SPY", expiry=expiry, right=right, strike=Decimal(strike))
+
+
+def quote(bid: str | None, ask: str | None) -> Quote:
+    return Quote(bid=Decimal(bid) if bid else None, ask=Decimal(ask) if ask else None, at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("day", "moment"),
+    [
+        (date(2026, 11, 20), datetime(2026, 11, 20, 21, 0, tzinfo=UTC)),
+        (date(2026, 7, 17), datetime(2026, 7, 17, 20, 0, tzinfo=UTC)),
+        (date(2026, 11, 27), datetime(2026, 11, 27, 18, 0, tzinfo=UTC)),
+        (date(2026, 11, 21), datetime(2026, 11, 20, 21, 0, tzinfo=UTC)),
+        (date(2026, 11, 26), datetime(2026, 11, 25, 21, 0, tzinfo=UTC)),
+    ],
+    ids=["winter", "summer", "half day", "Saturday", "Thanksgiving"],
+)
+def test_a_contract_expires_at_its_sessions_close(day: date, moment: datetime) -> None:
+    assert expiry_moment(day, CALENDAR) == moment
+
+
+def test_time_is_counted_to_the_second_and_never_negative() -> None:
+    assert year_fraction(NOW, NOW + timedelta(days=365)) == 1.0
+    assert year_fraction(NOW, NOW + timedelta(seconds=1)) == pytest.approx(1 / (365 * 86400), rel=1e-12)
+    assert year_fraction(NOW, NOW - timedelta(seconds=1)) == 0.0
+
+
+def test_greeks_of_a_quote_are_those_of_its_mid() -> None:
+    option, expiry = contract(), expiry_moment(date(2026, 11, 20), CALENDAR)
+    t = year_fraction(NOW, expiry)
+    mid = float(price(600.0, 600.0, t, RATE, 0.0, 0.2, True))
+    found = greeks_of(option, mid, 600.0, NOW, expiry, RATE)
+    exact = greeks(600.0, 600.0, t, RATE, 0.0, 0.2, True)
+    assert found is not None
+    assert found.iv == 0.2
+    for name in ("delta", "gamma", "vega", "theta", "rho"):
+        assert getattr(found, name) == round(float(getattr(exact, name)), 6)
+    assert greeks_of(option, quote("2.99", "3.01"), Decimal(600), NOW, expiry, RATE) == greeks_of(
+        option, Decimal("3.00"), 600.0, NOW, expiry, RATE
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "quoted", "minutes"),
+    [
+        (contract(), quote(None, "3.01"), 600),
+        (contract(), quote("3.02", "3.01"), 600),
+        (contract(), Decimal("0.50"), 9),
+        (contract("500"), Decimal("99.00"), 600),
+        (contract("640"), Decimal("0.01"), 60),
+    ],
+    ids=["one-sided", "crossed", "under ten minutes", "below intrinsic", "vega under half a cent"],
+)
+def test_greeks_are_absent_where_the_quote_gives_no_vol_and_the_last_vol_stands_in(
+    option: OptionContract, quoted: Quote | Decimal, minutes: int
+) -> None:
+    expiry = NOW + timedelta(minutes=minutes)
+    assert implied_of(option, quoted, 600.0, NOW, expiry, RATE) is None
+    assert greeks_of(option, quoted, 600.0, NOW, expiry, RATE) is None
+    stand_in = greeks_of(option, quoted, 600.0, NOW, expiry, RATE, fallback_vol=0.25)
+    assert stand_in is not None
+    assert stand_in.iv == 0.25
+
+
+def test_an_expired_contract_has_no_greeks_and_its_intrinsic_value() -> None:
+    assert greeks_of(contract(), Decimal("3.00"), 603.0, NOW, NOW, RATE, fallback_vol=0.25) is None
+    assert value_at(contract(), 603.0, 0.25, NOW, NOW, RATE) == 3.0
+    assert value_at(contract(right=Right.PUT), 603.0, 0.25, NOW, NOW, RATE) == 0.0
+
+
+def test_the_value_at_another_spot_is_the_models() -> None:
+    expiry = expiry_moment(date(2026, 11, 20), CALENDAR)
+    t = year_fraction(NOW, expiry)
+    assert value_at(contract(), Decimal(598), 0.2, NOW, expiry, RATE) == float(
+        price(598.0, 600.0, t, RATE, 0.0, 0.2, True)
+    )
