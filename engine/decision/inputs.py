@@ -23,7 +23,7 @@ def check_inputs(signals: Sequence[Signal], phases: Sequence[Phase], trends: Seq
     """
     if now.tzinfo is None:
         raise DecisionInputError("now names no time zone")
-    symbol = ""
+    symbol: str | None = None
     seen = []
     for signal in signals:
         if signal.symbol != symbol:
@@ -58,8 +58,8 @@ def check_inputs(signals: Sequence[Signal], phases: Sequence[Phase], trends: Seq
             raise DecisionInputError(f"trend of {trend.symbol}: directions {trend.directions!r} are impossible")
 
 
-def _same(first: str, other: str) -> str:
-    if first:
+def _same(first: str | None, other: str) -> str:
+    if first is not None:
         raise DecisionInputError(f"mixed symbols: {first} and {other}")
     if not other:
         raise DecisionInputError("an input without a symbol")

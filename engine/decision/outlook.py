@@ -68,7 +68,7 @@ class Reachable(Value, frozen=True, kw_only=True):
 
 
 class WhatIf(Value, frozen=True, kw_only=True):
-    """A changed input that would change the verdict or its direction."""
+    """A changed input that would change the verdict."""
 
     text: str
     """`would be WAIT without 1H (87 → 62)`."""
@@ -116,7 +116,7 @@ def highest_reachable(board: SymbolBoard, now: datetime) -> Reachable:
 
 
 def what_if(board: SymbolBoard, now: datetime) -> tuple[WhatIf, ...]:
-    """What would change the verdict or its direction: one input less, or one signal more in the leaning direction.
+    """What would change the verdict: one input less, or one signal more in the leaning direction.
 
     Inputs that go come first (slowest signal first, then phases, trend), then signals that come. One that comes has
     the least quality the board would take, score 6 or the one it is copied from, and else the numbers of the slowest
@@ -129,7 +129,8 @@ def what_if(board: SymbolBoard, now: datetime) -> tuple[WhatIf, ...]:
     found = []
     for words, assumes, changed in _changes(board, now, signals, phases, trends, base):
         decision = decide(*changed, now)
-        if decision.verdict is not base.verdict or decision.direction is not base.direction:
+        # A direction that is not the leaning has at most half of all confluence: it never gets past a WAIT.
+        if decision.verdict is not base.verdict:
             found.append(WhatIf(text=_sentence(base, decision, words), assumes=assumes, decision=decision))
     return tuple(found)
 
@@ -166,12 +167,7 @@ def _changes(
 
 
 def _sentence(base: Decision, decision: Decision, words: str) -> str:
-    if decision.verdict is Verdict.WAIT:
-        would = "would be WAIT"
-    elif decision.direction is base.leaning:
-        would = f"would {decision.verdict}"
-    else:
-        would = f"would {decision.verdict} {decision.direction}"
+    would = "would be WAIT" if decision.verdict is Verdict.WAIT else f"would {decision.verdict}"
     return f"{would} {words} ({_measure(base, decision)})"
 
 
