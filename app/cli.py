@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
 
     replay = commands.add_parser("replay", help="a recorded day through the whole engine")
     replay.add_argument("day", metavar="DAY", help="folder or prefix of Parquet files")
-    replay.add_argument("--signals", type=Path, metavar="FILE", help="webhook bodies, one a line; timenow is the arrival")
+    replay.add_argument(
+        "--signals", type=Path, metavar="FILE", help="webhook bodies, one a line; timenow is the arrival"
+    )
     replay.add_argument("--orders", type=Path, metavar="FILE", help="manual tickets and overrides with their time")
     replay.add_argument("--report", type=Path, metavar="OUT", help="write the report as JSON")
     replay.add_argument("--speed", default="max", metavar="N", help="1 is real time; max (default) as fast as it goes")
@@ -59,7 +61,13 @@ def _parser() -> argparse.ArgumentParser:
 
     ledger = commands.add_parser("ledger", help="verify, show, export, rebuild or replay the ledger")
     ledger.add_argument("work", choices=["verify", "show", "export", "rebuild", "replay"])
-    ledger.add_argument("target", nargs="?", default="", metavar="ID|FILE", help="show: a fact, ticket, order or position; export: OUT.csv, .jsonl or .parquet")
+    ledger.add_argument(
+        "target",
+        nargs="?",
+        default="",
+        metavar="ID|FILE",
+        help="show: a fact, ticket, order or position; export: OUT.csv, .jsonl or .parquet",
+    )
     ledger.add_argument("--json", action="store_true")
     ledger.add_argument("--home", type=Path, metavar="DIR")
     ledger.set_defaults(run=_ledger)
@@ -71,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     database.set_defaults(run=_database)
 
     doctor = commands.add_parser("doctor", help="what works here, what is missing, and what to do")
-    doctor.add_argument("--tunnel", default="", metavar="URL", help="post a signed self-test through the public address")
+    doctor.add_argument(
+        "--tunnel", default="", metavar="URL", help="post a signed self-test through the public address"
+    )
     doctor.add_argument("--json", action="store_true")
     _policy_options(doctor, "")
     doctor.set_defaults(run=_doctor)
@@ -85,10 +95,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _policy_options(parser: argparse.ArgumentParser, policy: str) -> None:
-    parser.add_argument("--home", type=Path, metavar="DIR", help="data folder (default STRIKEDESK_HOME or the platform's)")
+    parser.add_argument(
+        "--home", type=Path, metavar="DIR", help="data folder (default STRIKEDESK_HOME or the platform's)"
+    )
     parser.add_argument("--policy", choices=["manual", "auto-paper", "auto"], default=policy or None)
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="a setting, as risk.max_heat=0.1"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="a setting, as risk.max_heat=0.1",
     )
 
 
@@ -120,7 +137,9 @@ def _version() -> str:
 def _desk(chosen: argparse.Namespace) -> int:
     from app.desktop import run_desk
 
-    return run_desk(_options(chosen, "auto-paper" if chosen.smoke else "manual"), smoke=chosen.smoke, layout=chosen.layout)
+    return run_desk(
+        _options(chosen, "auto-paper" if chosen.smoke else "manual"), smoke=chosen.smoke, layout=chosen.layout
+    )
 
 
 def _engine(chosen: argparse.Namespace) -> int:

@@ -21,10 +21,17 @@ from engine.settings import SettingError, Settings, with_overrides
 PREFIX = "STRIKEDESK_"
 
 
-def load(home: Home, overrides: Mapping[str, str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settings of this start. `overrides` is what the command line said, `section.name` to value. Raises `SettingError`
-    with one clear line."""
-    settings = _from_file(Settings(), home.settings)
+def load(
+    home: Home,
+    overrides: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    default_policy: str = "",
+) -> Settings:
+    """Settings of this start. `overrides` is what the command line said, `section.name` to value; `default_policy` is
+    the face's own, where nobody says another. Raises `SettingError` with one clear line."""
+    base = with_overrides(Settings(), {"approvals.policy": default_policy}) if default_policy else Settings()
+    settings = _from_file(base, home.settings)
     settings = _from_environment(settings, environ)
     return _from_command_line(settings, overrides or {})
 

@@ -15,6 +15,7 @@ from engine.domain.commands import (
     Reject,
     ResumeTrading,
 )
+from engine.domain.entities import Ticket
 from engine.domain.values import Code, Direction, ExitReason, Purpose, Refusal, TicketState, refuse
 from engine.journey import approving, entering, exiting
 from engine.journey.clockwork import equity_now
@@ -67,6 +68,11 @@ def _approve(step: Step, command: Approve) -> Done:
     if command.quantity is not None and command.quantity < 1:
         return _no(refuse(Code.BAD_QUANTITY, quantity=command.quantity))
     return approving.approve(step, ticket, command.by, command.quantity, command.limit, command.reason)
+
+
+def approve_by_policy(step: Step, ticket: Ticket) -> Done:
+    """The engine's own yes, where the policy allows it."""
+    return approving.approve(step, ticket, approving.POLICY, None, None, "")
 
 
 def _reject(step: Step, command: Reject) -> Done:

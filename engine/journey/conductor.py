@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from time import perf_counter
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -54,12 +55,21 @@ Watcher = Callable[[Sequence[AnyFact]], None]
 
 
 class Conductor:
-    def __init__(self, journey: Journey, ledger: Ledger, broker: Broker, interval: float) -> None:
+    def __init__(
+        self,
+        journey: Journey,
+        ledger: Ledger,
+        broker: Broker,
+        interval: float,
+        play: Callable[[datetime], None] | None = None,
+    ) -> None:
+        """`interval`: seconds between two looks at the market; `play` moves a recorded market on to a moment."""
         self.journey = journey
         self.ledger = ledger
         self.broker = broker
         self.pulse = Pulse()
         self._interval = interval
+        self._play = play
         self._unweighed: deque[tuple[float, AnyFact]] = deque()
         self._wake = asyncio.Event()
         self._hearing = 0
@@ -226,6 +236,8 @@ class Conductor:
     async def _watch_on(self) -> None:
         while True:
             await asyncio.sleep(self._interval)
+            if self._play is not None:
+                self._play(self.journey.clock.now())
             self.perform(self._moment)
 
     def _moment(self, step: Step) -> None:

@@ -30,7 +30,7 @@ def close(
             contract=position.contract,
             side=Side.SELL,
             quantity=quantity,
-            limit=limit if limit is not None else _worst(step.world.quotes.option(position.contract), 0),
+            limit=limit if limit is not None else worst(step.world.quotes.option(position.contract), 0),
             purpose=Purpose.EXIT,
             type=OrderType.MARKETABLE if limit is None else OrderType.LIMIT,
             position=position.id,
@@ -40,28 +40,12 @@ def close(
     return Done(ok=True, seq=int(order.id[1:]), created=order.id)
 
 
-def chase(step: Step) -> None:
-    """Exits that did not fill are re-priced: a marketable one reaches further each time."""
-    pause = step.settings.exits.reprice_seconds
-    for order in list(step.state.open_orders.values()):
-        if order.purpose is not Purpose.EXIT or order.type is not OrderType.MARKETABLE or not _due(step, order, pause):
-            continue
-        limit = _worst(step.world.quotes.option(order.contract), order.attempts + 1)
-        if order.limit is None or limit != order.limit:
-            reprice(step, order, limit)
-
-
 def reprice(step: Step, order: Order, limit: Decimal) -> None:
     step.emit(ev.OrderRepriced, cause=int(order.id[1:]), order=order.id, limit=limit, attempt=order.attempts + 1)
     step.effects.append(Replace(order.id, limit))
 
 
-def _due(step: Step, order: Order, pause: float) -> bool:
-    since = order.updated or order.created
-    return order.state.is_open and (step.now - since).total_seconds() >= pause
-
-
-def _worst(quote: Quote | None, attempt: int) -> Decimal:
+def worst(quote: Quote | None, attempt: int) -> Decimal:
     """The worst price we would take. Without any quote an exit still goes out: at the lowest price there is, it takes
     whatever bid comes first."""
     if quote is None:

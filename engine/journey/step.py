@@ -8,11 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
-from engine.exits.monitor import Confirmation
-
 from engine.domain.events import AnyFact, Fact
 from engine.domain.marks import Mark
 from engine.domain.values import Policy
+from engine.exits.monitor import Confirmation
 from engine.market.bars import BarBook
 from engine.orders.fees import FeeTable
 from engine.ports import Quotes
@@ -43,9 +42,9 @@ class Live:
     """What is watched but not remembered: made again from quotes after a restart."""
 
     marks: dict[str, Mark] = field(default_factory=dict)
-    confirmations: dict[str, tuple[Confirmation, ...]] = field(default_factory=dict)
-    said: set[tuple[str, str]] = field(default_factory=set)
-    """(position, rule) of alerts already given."""
+    confirmations: dict[str, Confirmation] = field(default_factory=dict)
+    marked: dict[str, datetime] = field(default_factory=dict)
+    """When each position's mark last went to the ledger."""
     entries: list[datetime] = field(default_factory=list)
     """Entry intents of the last second, for the rate rule."""
     equity: Decimal | None = None

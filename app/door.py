@@ -1,0 +1,124 @@
+"""What the HTTP API sees of the engine: its views, its ledger and its commands. The desk's own door is the bridge."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from app.wiring import Engine
+from engine.domain.canonical import canonical
+from engine.domain.commands import Command, Done
+from engine.domain.events import AnyFact
+
+SHOWN = 200
+"""Rows of a list, newest first; the ledger has the rest."""
+
+
+class DeskDoor:
+    """Implements `engine.intake.doors.Desk`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def command(self, command: Command) -> Done:
+        return await self._engine.conductor.command(command)
+
+    def view(self, name: str) -> msgspec.Struct | Mapping[str, object] | Sequence[Any]:
+        state, marks = self._engine.state, self._engine.journey.live.marks
+        match name:
+            case "decisions":
+                return [board for board in state.boards.values() if board.decision is not None]
+            case "decision":
+                newest = max(
+                    (b for b in state.boards.values() if b.decision_seq is not None),
+                    key=lambda b: b.decision_seq or 0,
+                    default=None,
+                )
+                return newest if newest is not None else {}
+            case "signals":
+                return _newest(state.heard.values())
+            case "orders":
+                return _newest(state.orders.values())
+            case "positions":
+                return [
+                    {"position": position, "mark": marks.get(position.id)}
+                    for position in _newest(state.positions.values())
+                ]
+            case "exits":
+                return [mark for mark in marks.values() if mark.exits]
+            case "tickets":
+                return list(state.pending_tickets.values())
+            case _:
+                raise LookupError(f"there is no view {name}")
+
+    def quote(self, symbol: str) -> Mapping[str, object] | None:
+        """The underlying's quote now, with its age and source; None for a symbol without one."""
+        quote = self._engine.market.underlying(symbol)
+        if quote is None:
+            return None
+        return {
+            "symbol": symbol,
+            "bid": quote.bid,
+            "ask": quote.ask,
+            "mid": quote.mid,
+            "age": quote.age(self._engine.clock.now()),
+            "source": quote.source,
+        }
+
+    async def facts(self, after: int, limit: int, kind: str | None, symbol: str | None) -> Sequence[Any]:
+        found: list[Any] = []
+        async for fact in self._engine.ledger.facts(after=after):
+            if (kind is None or fact.kind == kind) and (symbol is None or symbol_of(fact) == symbol):
+                found.append(msgspec.Raw(canonical(fact)))
+                if len(found) >= limit:
+                    break
+        return found
+
+    async def story(self, seq: int) -> Sequence[Any]:
+        return [msgspec.Raw(canonical(fact)) for fact in await self._engine.ledger.story(seq)]
+
+    def health(self) -> Mapping[str, object]:
+        engine = self._engine
+        pulse = engine.conductor.pulse
+        ledger = engine.ledger
+        return {
+            "status": "ok" if ledger.available and not engine.problems else "degraded",
+            "ledger": {"available": ledger.available, "seq": ledger.head.seq, "head": ledger.head.hash.hex()},
+            "market": {"source": engine.market.source, "time": engine.clock.now()},
+            "weighing": pulse.weighing,
+            "steps": pulse.steps,
+            "slowest_step_ms": round(pulse.slowest_step * 1000, 3),
+            "problems": list(engine.problems),
+        }
+
+    def metrics(self) -> str:
+        pulse, ledger = self._engine.conductor.pulse, self._engine.ledger
+        rows = {
+            "strikedesk_steps_total": pulse.steps,
+            "strikedesk_facts_total": pulse.facts,
+            "strikedesk_slowest_step_seconds": pulse.slowest_step,
+            "strikedesk_weighing": pulse.weighing,
+            "strikedesk_ledger_seq": ledger.head.seq,
+            "strikedesk_ledger_available": int(ledger.available),
+            "strikedesk_open_positions": len(self._engine.state.open_positions),
+        }
+        return "".join(f"{name} {value}\n" for name, value in rows.items())
+
+
+def symbol_of(fact: AnyFact) -> str | None:
+    """The underlying a fact is about, where it names one."""
+    for part in (
+        fact,
+        *(getattr(fact, name, None) for name in ("signal", "phase", "trend", "notice", "ticket", "contract")),
+    ):
+        symbol = getattr(part, "symbol", None)
+        if isinstance(symbol, str):
+            return symbol
+    return None
+
+
+def _newest(rows: Any) -> list[Any]:
+    return list(itertools.islice(reversed(list(rows)), SHOWN))

@@ -1,0 +1,38 @@
+"""Errors a person can do something about, as one line; everything else keeps its traceback."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from app.options import UsageError
+from app.paths import HomeError
+from app.secrets import SecretsError
+from engine.market.parquet import RecordingError
+from engine.ports import LedgerAway
+from storage.errors import StorageError
+
+KNOWN = (UsageError, HomeError, SecretsError, RecordingError, LedgerAway, StorageError)
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn a known error, also one that a task group wrapped, into a `UsageError` with its own words."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        known = first_known(group)
+        if known is None:
+            raise
+        raise UsageError(str(known)) from group
+    except KNOWN as error:
+        raise UsageError(str(error)) from error
+
+
+def first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """The first error of a group that is known, however deep it lies."""
+    for error in group.exceptions:
+        found = first_known(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, KNOWN):
+            return found
+    return None

@@ -1,0 +1,112 @@
+"""Start and stop, in order: database, ledger, recovery, journey, listener; back in reverse. One supervisor for all tasks.
+
+A long task that dies ends the engine: nothing is done that cannot be kept, and a restart is the recovery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from app.door import DeskDoor
+from app.options import VERSION, UsageError
+from app.wiring import Asked, Engine, build
+from engine.domain import events as ev
+from engine.intake.api import create_app
+from engine.intake.server import serve as listen
+from storage.database import Database, open_database
+from storage.embedded import EmbeddedPostgres
+from storage.ledger import PostgresLedger
+
+Face = Callable[[Engine], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def database_of(asked: Asked) -> AsyncIterator[Database]:
+    """The database of this home: `DATABASE_URL` where it is set, else our own Postgres, started and stopped here."""
+    url = os.environ.get("DATABASE_URL")
+    if url:
+        database = await open_database(url, app_dsn=os.environ.get("DATABASE_APP_URL"))
+        try:
+            yield database
+        finally:
+            await database.close()
+        return
+    postgres = EmbeddedPostgres(asked.home.database)
+    dsn = await postgres.start()
+    try:
+        database = await open_database(dsn)
+        try:
+            yield database
+        finally:
+            await database.close()
+    finally:
+        await postgres.stop()
+
+
+async def serve(asked: Asked, face: Face) -> None:
+    """Run an engine until `face` returns. `face` is awaited once the engine listens."""
+    async with database_of(asked) as database:
+        ledger = PostgresLedger(database)
+        await ledger.open()
+        try:
+            engine = await build(asked, ledger, database)
+            await _run(engine, ledger, face)
+        finally:
+            await ledger.close()
+
+
+async def _run(engine: Engine, ledger: PostgresLedger, face: Face) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ledger.run(), name="ledger")
+        await engine.conductor.open(VERSION, engine.settings.market.source)
+        conducting = tasks.create_task(engine.conductor.run(), name="conductor")
+        listening = tasks.create_task(_listen(engine), name="listener")
+        reason = "stopped"
+        try:
+            while not engine.address and not listening.done():
+                await asyncio.sleep(0.002)
+            if engine.address:
+                await face(engine)
+        except BaseException as error:
+            reason = f"failed: {type(error).__name__}"
+            raise
+        finally:
+            await _end(listening)
+            await _end(conducting)
+            engine.conductor.perform(lambda step: step.emit(ev.EngineStopped, reason=reason))
+            await ledger.close()
+
+
+async def _listen(engine: Engine) -> None:
+    asked = engine.asked
+    app = create_app(
+        DeskDoor(engine),
+        engine.conductor,
+        asked.credentials(),
+        asked.settings.intake,
+        engine.clock,
+        engine.journey.world.bars,
+        asked.calendar,
+        VERSION,
+    )
+    intake = asked.settings.intake
+
+    def listening(host: str, port: int) -> None:
+        engine.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    try:
+        await listen(app, intake.host, intake.port, listening)
+    except OSError as error:
+        raise UsageError(
+            f"port {intake.port} on {intake.host} cannot be listened on ({error.strerror}); "
+            "choose another with --port, or 0 for a free one"
+        ) from error
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel and wait; an error it had is the supervisor's to report."""
+    task.cancel()
+    await asyncio.wait([task])
