@@ -332,6 +332,9 @@ def test_the_first_of_several_bad_numbers_is_named() -> None:
     with pytest.raises(BodyError) as caught:
         signal_from_body(body)
     assert caught.value.path == "notes[1].a[1]"
+    with pytest.raises(BodyError) as caught:
+        signal_from_body({"z": {"b": nan, "a": inf}, "a": nan})
+    assert caught.value.path == "z.b"
 
 
 def test_a_path_made_of_unstorable_names_is_storable_and_short() -> None:
