@@ -40,7 +40,7 @@ Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column(Generic[Row]):
     """One column: what it says, how wide its widest text is, and how it gives way when the panel is narrow."""
 

@@ -193,7 +193,7 @@ def explain(row: ConfluenceRow, cell: ConfluenceCell) -> str:
 class ConfluencePanel(Panel):
     id = "confluence"
     title = "Confluence"
-    buttons = {"view.welcome": "Show the steps", "welcome.test": "Send a test signal"}  # noqa: RUF012
+    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send a test signal"}  # noqa: RUF012
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)

@@ -109,7 +109,7 @@ class DecisionPanel(Panel):
 
     id = "decision"
     title = "Decision"
-    buttons = {"view.welcome": "Show the steps", "welcome.test": "Send a test signal"}  # noqa: RUF012
+    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send a test signal"}  # noqa: RUF012
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)

@@ -67,7 +67,7 @@ COLUMNS = (
 class PositionsPanel(RowsPanel[PositionRow]):
     id = "positions"
     title = "Positions"
-    buttons = {"panel.approvals": "Look at the tickets", "view.welcome": "Show the steps"}  # noqa: RUF012
+    buttons = {"panel.approvals": "Look at the tickets", "panel.welcome": "Show the steps"}  # noqa: RUF012
 
     def __init__(self, look: Look) -> None:
         super().__init__(look, COLUMNS, lambda row: row.id)

@@ -19,6 +19,7 @@ class Step(QFrame):
     def __init__(self, look: Look, number: int, panel: WelcomePanel) -> None:
         super().__init__()
         self.look, self.number, self.panel = look, number, panel
+        self.step = WelcomeStep(title="", detail="", done=False)
         self.setObjectName(f"welcome.step{number}")
         self.setAccessibleName(f"Step {number}")
         self.mark, self.title, self.detail = QLabel(), QLabel(), QLabel()
@@ -48,7 +49,6 @@ class Step(QFrame):
             row.addWidget(button)
         grid.addLayout(row, 2, 1)
         grid.setColumnStretch(1, 1)
-        self.step = WelcomeStep(title="", detail="", done=False)
         self._open = False
         self.restyle()
 

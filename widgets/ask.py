@@ -1,0 +1,152 @@
+"""Sheets: a question with at most a quantity and a reason, answered by Enter, left by Esc. `await ask(...)` instead of exec()."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
+
+from widgets.overlay import Overlay
+from widgets.theme import Look
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. `verb` is the button's: it may use {quantity}."""
+
+    title: str
+    text: str
+    verb: str
+    quantity: int | None = None
+    """Asked for, starting here, when given."""
+    maximum: int = 100_000
+    reason: str = ""
+    """The reason field's hint; no field when empty."""
+    reason_needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    quantity: int | None
+    reason: str
+
+
+class Sheet(Overlay):
+    """One sheet for all questions; a new question replaces the one before, which counts as left."""
+
+    def __init__(self, look: Look, parent: QWidget) -> None:
+        super().__init__(look, parent, "sheet", "Question", 460)
+        self.question: Question | None = None
+        self._then: Callable[[Answer | None], None] | None = None
+        self.title, self.text, self.missing = QLabel(), QLabel(), QLabel()
+        self.text.setWordWrap(True)
+        self.quantity, self.reason = QSpinBox(), QLineEdit()
+        self.quantity.setObjectName("sheet.quantity")
+        self.quantity.setAccessibleName("Contracts")
+        self.quantity.valueChanged.connect(lambda _: self._words())
+        self.reason.setObjectName("sheet.reason")
+        self.reason.setAccessibleName("Reason")
+        self.go, self.leave = QPushButton(), QPushButton("Leave   Esc")
+        self.go.setObjectName("sheet.go")
+        self.go.setProperty("go", True)
+        self.leave.setObjectName("sheet.leave")
+        self.leave.setAccessibleName("Leave without doing anything")
+        self.go.clicked.connect(self.accept)
+        self.leave.clicked.connect(self.close_overlay)
+        form = QFormLayout()
+        form.setContentsMargins(0, 2, 0, 2)
+        form.addRow("Contracts", self.quantity)
+        form.addRow("Reason", self.reason)
+        self.form = form
+        hands = QHBoxLayout()
+        hands.addWidget(self.go, 2)
+        hands.addWidget(self.leave, 1)
+        for widget in (self.title, self.text):
+            self.column.addWidget(widget)
+        self.column.addLayout(form)
+        self.column.addWidget(self.missing)
+        self.column.addLayout(hands)
+        self.closed.connect(lambda: self._end(None))
+        look.changed.connect(self._restyle)
+        self._restyle()
+
+    def ask(self, question: Question, then: Callable[[Answer | None], None]) -> None:
+        """Show the question; `then` gets the answer, or None when the trader left."""
+        self._end(None)
+        self.question, self._then = question, then
+        self.title.setText(question.title)
+        self.text.setText(question.text)
+        self.missing.hide()
+        self.form.setRowVisible(self.quantity, question.quantity is not None)
+        self.form.setRowVisible(self.reason, bool(question.reason))
+        self.quantity.setRange(1, question.maximum)
+        self.quantity.setValue(question.quantity or 1)
+        self.reason.clear()
+        self.reason.setPlaceholderText(question.reason)
+        self.setAccessibleDescription(f"{question.title}. {question.text}")
+        self._words()
+        self.open()
+        first = self.quantity if question.quantity is not None else self.reason if question.reason else self.go
+        first.setFocus(Qt.FocusReason.PopupFocusReason)
+        self.quantity.selectAll()
+
+    def accept(self) -> None:
+        """Enter."""
+        question = self.question
+        if question is None:
+            return
+        reason = self.reason.text().strip()
+        if question.reason_needed and not reason:
+            self.missing.setText("A reason is needed: it goes into the ledger.")
+            self.missing.show()
+            self.place()
+            self.reason.setFocus(Qt.FocusReason.OtherFocusReason)
+            return
+        answer = Answer(self.quantity.value() if question.quantity is not None else None, reason)
+        then, self._then = self._then, None
+        self.close_overlay()
+        if then:
+            then(answer)
+
+    def _end(self, answer: Answer | None) -> None:
+        then, self._then = self._then, None
+        if then:
+            then(answer)
+
+    def _words(self) -> None:
+        if self.question:
+            text = self.question.verb.format(quantity=self.quantity.value())
+            self.go.setText(f"{text}   ⏎")
+            self.go.setAccessibleName(text)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            if not event.isAutoRepeat() and not self.leave.hasFocus():
+                self.accept()
+            elif self.leave.hasFocus():
+                self.close_overlay()
+            event.accept()
+            return
+        super().keyPressEvent(event)
+
+    def _restyle(self) -> None:
+        for label, tone, role, weight in (
+            (self.title, "hi", "head", 600),
+            (self.text, "mid", "data", 400),
+            (self.missing, "hi", "label", 600),
+        ):
+            palette = label.palette()
+            palette.setColor(label.foregroundRole(), self.look.colour(tone))
+            label.setPalette(palette)
+            label.setFont(self.look.font(role, weight))
+
+
+async def ask(sheet: Sheet, question: Question) -> Answer | None:
+    """The same for coroutines: waits without a nested event loop."""
+    future: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+    sheet.ask(question, lambda answer: None if future.done() else future.set_result(answer))
+    return await future

@@ -1,0 +1,389 @@
+"""The desk's window: band, tape, panels, lamps; it draws updates, turns keys into commands and shows the answers.
+
+`app.desktop` makes it, gives it a way to send commands and feeds it updates. It never awaits, never knows the engine,
+and never closes by itself: closing is announced once, and `app` hides it when everything has stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QSettings, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QResizeEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
+
+from engine.domain.commands import ClosePosition, Command, Done
+from engine.domain.views import DeskUpdate, HeaderView, PositionRow
+from widgets import numbers
+from widgets.action import Action, Actions
+from widgets.ask import Answer, Question, Sheet
+from widgets.cheatsheet import CheatSheet
+from widgets.docks import LAYOUTS, Docks
+from widgets.header import Band, Header
+from widgets.keys import Keys
+from widgets.lamps import Lamps
+from widgets.notice import Notice
+from widgets.overlay import Overlay
+from widgets.palette import Entry, Palette
+from widgets.panels.approvals import ApprovalsPanel
+from widgets.panels.confluence import ConfluencePanel
+from widgets.panels.decision import DecisionPanel
+from widgets.panels.exits import ExitsPanel
+from widgets.panels.greeks import GreeksPanel
+from widgets.panels.health import HealthPanel
+from widgets.panels.log import LogPanel
+from widgets.panels.orders import OrdersPanel
+from widgets.panels.positions import PositionsPanel
+from widgets.panels.signals import SignalsPanel
+from widgets.panels.story import StoryPanel
+from widgets.panels.welcome import WelcomePanel
+from widgets.states import Panel
+from widgets.theme import Look
+
+Send = Callable[[Command], None]
+
+
+class DeskWindow(QMainWindow):
+    """Notifications: closing (the trader wants to leave; said once), asked (the id of an action that `app` carries out)."""
+
+    closing = Signal()
+    asked = Signal(str)
+
+    def __init__(
+        self,
+        send: Send,
+        open_story: Callable[[int], None],
+        state_path: Path,
+        actions: Actions,
+        look: Look,
+        layout: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.send_command, self.open_story = send, open_story
+        self.registry, self.look = actions, look
+        self.state_path = state_path
+        self.header_view: HeaderView | None = None
+        self.symbol = ""
+        self.may_close = self._closing_said = False
+        self.setObjectName("window")
+        self.setWindowTitle("Strikedesk")
+        self.setAccessibleName("Strikedesk")
+        self.setMinimumSize(1024, 640)
+        self._panels(monotonic)
+        self._body()
+        self._menus()
+        self.keys = Keys(self)
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.installEventFilter(self.keys)
+        app.focusChanged.connect(self._focus_changed)
+        look.changed.connect(self._look_changed)
+        self.resize(1680, 1050)
+        self._restore(layout)
+
+    # -- made once
+
+    def _panels(self, monotonic: Callable[[], float]) -> None:
+        look = self.look
+        self.signals, self.confluence, self.decision = SignalsPanel(look), ConfluencePanel(look), DecisionPanel(look)
+        self.approvals, self.orders = ApprovalsPanel(look, monotonic), OrdersPanel(look)
+        self.positions, self.greeks, self.exits = PositionsPanel(look), GreeksPanel(look), ExitsPanel(look)
+        self.story, self.health, self.log = StoryPanel(look), HealthPanel(look), LogPanel(look)
+        self.welcome = WelcomePanel(look)
+        self.panels: dict[str, Panel] = {
+            panel.id: panel
+            for panel in (
+                self.confluence, self.decision, self.signals, self.positions, self.orders, self.approvals,
+                self.exits, self.greeks, self.story, self.health, self.log, self.welcome,
+            )
+        }  # fmt: skip
+        for panel in self.panels.values():
+            panel.commanded.connect(self.send)
+            panel.story_asked.connect(self.show_story)
+            panel.symbol_chosen.connect(self.follow)
+            panel.why_asked.connect(self.explain)
+            panel.action_asked.connect(self.do_by_id)
+            panel.said.connect(self.say)
+            panel.raised.connect(lambda name=panel.id: self.docks.reveal(name))
+
+    def _body(self) -> None:
+        desk = QWidget()
+        desk.setObjectName("desk")
+        desk.setAccessibleName("Desk")
+        column = QVBoxLayout(desk)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        self.band, self.header, self.lamps = Band(self.look), Header(self.look), Lamps(self.look)
+        self.docks = Docks(self.look, self.panels)
+        inner = QVBoxLayout()
+        inner.setContentsMargins(4, 4, 4, 4)
+        inner.addWidget(self.docks)
+        column.addWidget(self.band)
+        column.addWidget(self.header)
+        column.addLayout(inner, 1)
+        column.addWidget(self.lamps)
+        self.setCentralWidget(desk)
+        self.notice = Notice(self.look, desk)
+        self.sheet, self.palette_view = Sheet(self.look, desk), Palette(self.look, desk)
+        self.cheat_sheet = CheatSheet(self.look, desk, self.registry)
+        self.header.halt_pressed.connect(lambda: self.do_by_id("desk.resume" if self._halted else "desk.halt"))
+        self.lamps.pressed.connect(lambda: self.show_panel("health"))
+
+    def _menus(self) -> None:
+        bar = self.menuBar()
+        bar.setObjectName("menus")
+        bar.setAccessibleName("Menus")
+        roles = {"desk.quit": QAction.MenuRole.QuitRole}
+        for title, actions in self.registry.menus().items():
+            menu = bar.addMenu(title)
+            menu.setObjectName(f"menu.{title}")
+            menu.setAccessibleName(title)
+            for action in actions:
+                shown = QAction(f"{action.title}\t{action.keys_text}", menu)
+                shown.setObjectName(action.id)
+                shown.setMenuRole(roles.get(action.id, QAction.MenuRole.NoRole))
+                shown.triggered.connect(lambda _=False, action=action: self.do(action))
+                menu.addAction(shown)
+        hints = [
+            f"{self.registry[name].keys_text} {words}"
+            for name, words in (("desk.palette", "palette"), ("desk.keys", "keys"), ("ticket.approve", "approve"),
+                                ("position.exit", "exit ticket"), ("position.close", "hold: close now"))
+            if name in self.registry
+        ]  # fmt: skip
+        self.lamps.hint = " · ".join(hints)
+
+    def _restore(self, layout: str) -> None:
+        settings = self._settings()
+        geometry = settings.value("window/geometry")
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+        if layout or not self.docks.restore(settings):
+            self.docks.arrange(layout or LAYOUTS[0], fresh=True)
+
+    def _settings(self) -> QSettings:
+        return QSettings(str(self.state_path), QSettings.Format.IniFormat)
+
+    # -- what comes in
+
+    def apply(self, update: DeskUpdate) -> None:
+        """Draw what changed."""
+        if update.header is not None:
+            self.header_view = update.header
+            self.band.show_view(update.header)
+            self.header.show_view(update.header)
+        parts: tuple[tuple[Any, Callable[[Any], None]], ...] = (
+            (update.signals, self.signals.show_view),
+            (update.confluence, self.confluence.show_view),
+            (update.decisions, self.decision.show_view),
+            (update.tickets, self.approvals.show_view),
+            (update.orders, self.orders.show_view),
+            (update.positions, self.positions.show_view),
+            (update.greeks, self.greeks.show_view),
+            (update.exits, self.exits.show_view),
+            (update.log, self.log.show_view),
+            (update.story, self.story.show_view),
+            (update.welcome, self.welcome.show_view),
+        )
+        for view, draw in parts:
+            if view is not None:
+                draw(view)
+        if update.health is not None:
+            self.health.show_view(update.health)
+            self.lamps.show_lamps(update.health.lamps)
+
+    def show_answer(self, done: Done) -> None:
+        """The engine's answer to a command: a refusal is shown verbatim."""
+        self.approvals.answered()
+        if done.refusal:
+            self.say(f"Denied: {done.refusal.text}")
+        elif done.created:
+            self.say(f"Done: {done.created}")
+
+    def say(self, text: str) -> None:
+        self.notice.say(text)
+
+    # -- what goes out
+
+    def send(self, command: Command) -> None:
+        self.send_command(command)
+
+    def do_by_id(self, name: str) -> None:
+        """Do an action of the desk, or hand an unknown one to `app`."""
+        if name in self.registry:
+            self.do(self.registry[name])
+        else:
+            self.asked.emit(name)
+
+    def do(self, action: Action) -> None:
+        """Run an action from a key, a menu, a button or the palette. What must be held is asked instead."""
+        why_not = action.when(self)
+        if why_not:
+            self.say(why_not)
+        elif action.hold and action.asks:
+            action.asks(self)
+        else:
+            action.run(self)
+
+    # -- where the keyboard is
+
+    @property
+    def active_panel(self) -> str:
+        focus = QApplication.focusWidget()
+        while focus is not None and not isinstance(focus, Panel):
+            focus = focus.parentWidget()
+        return focus.id if focus is not None else ""
+
+    @property
+    def panel(self) -> Panel:
+        """The panel that has the keyboard; signals when none has."""
+        return self.panels.get(self.active_panel, self.signals)
+
+    @property
+    def overlay_open(self) -> bool:
+        return any(overlay.isVisible() for overlay in self.overlays)
+
+    @property
+    def overlays(self) -> tuple[Overlay, ...]:
+        return (self.sheet, self.palette_view, self.cheat_sheet)
+
+    def owns(self, widget: QWidget) -> bool:
+        """Whether a key that went to this widget is ours: the window or one of its detached panels."""
+        window = widget.window()
+        return window is self or self.isAncestorOf(window)
+
+    def panel_takes(self, key: str) -> bool:
+        """An armed ticket answers Enter and Esc itself."""
+        armed = self.active_panel == self.approvals.id and self.approvals.mode != "look"
+        return armed and key in ("Return", "Esc")
+
+    def _focus_changed(self, old: QWidget | None, new: QWidget | None) -> None:
+        if new is None or not self.owns(new):
+            return
+        self.docks.set_active(self.active_panel)
+        if self.active_panel != self.approvals.id and not self.overlay_open:
+            self.approvals.step_back()
+
+    def show_panel(self, name: str) -> None:
+        self.docks.reveal(name)
+        self.panels[name].focus_first()
+
+    def show_story(self, seq: int) -> None:
+        self.docks.reveal(self.story.id)
+        self.open_story(seq)
+
+    def follow(self, symbol: str) -> None:
+        """A symbol was chosen anywhere: the board and the decision follow."""
+        if symbol != self.symbol:
+            self.symbol = symbol
+            self.confluence.follow(symbol)
+        self.decision.follow(symbol)
+
+    def explain(self, symbol: str, decision: int | None) -> None:
+        """Space: the decision as it stands when it is the one meant, else the story that holds it."""
+        self.follow(symbol)
+        shown = self.decision.shown
+        if decision is None or (shown is not None and shown.seq == decision):
+            self.docks.reveal(self.decision.id)
+        else:
+            self.show_story(decision)
+
+    @property
+    def position(self) -> PositionRow | None:
+        """The selected position; the only one when there is only one."""
+        row = self.positions.current
+        rows = self.positions.model.rows
+        return row or (rows[0] if len(rows) == 1 else None)
+
+    @property
+    def _halted(self) -> bool:
+        return self.header_view is not None and self.header_view.halted
+
+    def ask(self, question: Question, then: Callable[[Answer], None]) -> None:
+        """A sheet; nothing happens when the trader leaves it."""
+        self.sheet.ask(question, lambda answer: then(answer) if answer else None)
+
+    def open_palette(self) -> None:
+        entries = [
+            Entry(action.id, action.title, action.menu, action.keys_text, partial(self.do, action), action.when(self))
+            for action in self.registry
+            if action.menu != "Go" and action.id != "desk.palette"
+        ]  # fmt: skip
+        for panel in self.panels.values():
+            name = f"panel.{panel.id}"
+            keys = self.registry[name].keys_text if name in self.registry else ""
+            entries.append(Entry(name, panel.title, "panel", keys, partial(self.show_panel, panel.id)))
+        for row in self.confluence.board.rows:
+            entries.append(Entry(f"symbol.{row.symbol}", row.symbol, "symbol", "", partial(self.follow, row.symbol)))
+        self.palette_view.open_with(entries)
+
+    def chord_help(self, first: str) -> str:
+        """What may follow the first key of a chord."""
+        parts = [
+            f"{key.split()[1]} {action.title.removeprefix('Go to ')}"
+            for action in self.registry
+            for key in action.keys
+            if key.startswith(f"{first} ")
+        ]
+        return " · ".join(parts)
+
+    # -- window
+
+    def _look_changed(self) -> None:
+        self.notice.place()
+        self.update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.notice.place()
+
+    def save_state(self) -> None:
+        """Geometry and layouts into the state file."""
+        settings = self._settings()
+        settings.setValue("window/geometry", self.saveGeometry())
+        self.docks.save(settings)
+        settings.sync()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self.may_close:
+            event.accept()
+            return
+        event.ignore()
+        if not self._closing_said:
+            self._closing_said = True
+            self.save_state()
+            self.say("Closing: the engine stops in order…")
+            self.closing.emit()
+
+    def close_now(self) -> None:
+        """`app` has stopped everything."""
+        self.may_close = True
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            app.removeEventFilter(self.keys)
+            app.focusChanged.disconnect(self._focus_changed)
+        self.close()
+
+    def exit_ticket(self) -> None:
+        """X: what would be sent for the selected position, and how many."""
+        row = self.position
+        if row is None:
+            self.say("No position is selected")
+            return
+        mark = "" if row.mark is None else f", mark {numbers.price(row.mark)} ({numbers.age(row.age)} old)"
+        question = Question(
+            title=f"Sell {row.contract}",
+            text=f"{numbers.count(row.quantity, 'contract')} held, market {numbers.market(row.bid, row.ask)}{mark}.\n"
+            f"Unrealised {numbers.dollars(row.pnl, 2, sign=True)}. Sent as a marketable limit.",
+            verb="Sell {quantity}",
+            quantity=row.quantity,
+            maximum=row.quantity,
+        )
+        self.ask(
+            question,
+            lambda answer: self.send(ClosePosition(by="desk", position=row.id, quantity=answer.quantity)),
+        )
