@@ -204,9 +204,9 @@ class EmbeddedPostgres:
         command += [f"--pwfile={pass_file}", "--encoding=UTF8", "--no-locale"]
         with tempfile.TemporaryFile() as out:
             child = popen(command, who, stdout=out)
-            while (code := child.poll()) is None:
+            while child.poll() is None:  # noqa: ASYNC110 - a child process sets no event
                 await asyncio.sleep(_POLL)
-            if code:
+            if child.returncode:
                 out.seek(0)
                 said = out.read().decode(errors="replace")
                 raise ServerError(f"no database could be made in {folder}: {said[-800:]}")

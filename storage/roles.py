@@ -6,6 +6,7 @@ missing comes back as a problem for the screen to show, and the engine goes on a
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -116,10 +117,9 @@ def _secret(owner: Connection, role: str, password: str) -> sql.Composable:
 
 async def _create(owner: Connection, role: str, password: str) -> None:
     statement = "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT {}"
-    try:
+    # That it is there now only means that another process was quicker.
+    with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
         await owner.execute(sql.SQL(statement).format(sql.Identifier(role), _secret(owner, role, password)))
-    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-        pass  # another process was quicker
 
 
 async def _grant(owner: Connection, app: str, reader: str) -> None:
