@@ -165,7 +165,7 @@ def _closer(
         (rule, found)
         for rule, found in proven
         if found.action is ExitAction.CLOSE
-        or (found.action is ExitAction.TICKET and rule.name not in said and context.ticket is None)
+        or (found.action is ExitAction.TICKET and rule.name not in said and context.ticket is context.working is None)
     ]
     candidates.sort(key=lambda one: (_RANK[one[1].priority], one[1].action is ExitAction.TICKET))
     if not candidates:

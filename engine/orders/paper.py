@@ -122,7 +122,7 @@ class PaperBroker:
             session = self._calendar.session_at(order.created)
             self._working[order.id] = _Working(
                 order=order,
-                bound=order.limit if order.limit is not None else order.average,
+                bound=_bound_after_restart(order),
                 session=session,
                 bill=bill_of(self._table, new_york_day(order.created), order),
                 resting=order.state in (OrderState.WORKING, OrderState.PARTIALLY_FILLED),
@@ -247,3 +247,10 @@ class PaperBroker:
         if self._sink is None:
             raise RuntimeError("the paper broker was used before connect()")
         self._sink(report)
+
+
+def _bound_after_restart(order: Order) -> Decimal | None:
+    """Where a marketable order filled in part and was not priced anew since, its rest stays near what it paid."""
+    if order.type is OrderType.MARKETABLE and order.average is not None and not order.attempts:
+        return order.average
+    return order.limit
