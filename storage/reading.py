@@ -30,6 +30,10 @@ _ROWS = text(
     "SELECT seq, at, kind, cause, symbol, body, hash, prev_hash FROM strikedesk.ledger"
     " WHERE seq > :after AND seq <= :until ORDER BY seq LIMIT :page"
 )
+# A story is a few rows found by index, whatever the planner believes of a table it has not analysed yet.
+_BY_INDEX = text(
+    "SELECT set_config(name, 'off', true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) name"
+)
 _STORY = text("""
 WITH RECURSIVE up (seq, cause) AS (
     SELECT seq, cause FROM strikedesk.ledger WHERE seq = :seq
@@ -60,6 +64,13 @@ async def projections(engine: AsyncEngine, kinds: Iterable[str]) -> Sequence[tup
         return [(plain_text(kind), plain_text(key), body.encode()) for kind, key, body in found]
 
 
+async def all_projections(engine: AsyncEngine) -> Sequence[tuple[str, str, str]]:
+    """Every row `(kind, key, body)` as stored."""
+    async with session(engine) as connection:
+        found = await connection.execute(text("SELECT kind, key, body FROM strikedesk.projection"))
+        return [(kind, key, body) for kind, key, body in found]
+
+
 async def keys(engine: AsyncEngine, after: int) -> Mapping[str, int]:
     async with session(engine) as connection:
         return {plain_text(key): seq for key, seq in await connection.execute(_KEYS, {"after": after})}
@@ -87,4 +98,5 @@ async def facts(engine: AsyncEngine, after: int = 0, until: int | None = None) -
 
 async def story(engine: AsyncEngine, seq: int) -> Sequence[AnyFact]:
     async with session(engine) as connection:
+        await connection.execute(_BY_INDEX)
         return [decode_fact(body) for (body,) in await connection.execute(_STORY, {"seq": seq})]

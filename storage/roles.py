@@ -55,9 +55,10 @@ async def arrange(owner: Connection, dsn: str, app_dsn: str | None) -> Access:
     return Access(app, reader, tuple(problems))
 
 
-async def excess_rights(connection: Connection) -> list[str]:
+async def excess_rights(connection: Connection, *, reader: bool = False) -> list[str]:
     """What the role of this connection could do to the facts and should not be able to. Empty is good."""
-    row = await (await connection.execute(_RIGHTS, [list(GUARDED)])).fetchone()
+    wrong = ["UPDATE", "DELETE", "TRUNCATE"] + (["INSERT"] if reader else [])
+    row = await (await connection.execute(_RIGHTS, [list(GUARDED), wrong])).fetchone()
     assert row is not None
     role, superuser, owner, rights = row
     if superuser:
@@ -76,7 +77,7 @@ SELECT current_user::text,
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
        (SELECT coalesce(bool_or(pg_has_role(relowner, 'MEMBER')), false) FROM guarded),
        (SELECT array_agg(lower(p) || ' ' || relname ORDER BY relname, p)
-        FROM guarded, unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) p
+        FROM guarded, unnest(%s::text[]) p
         WHERE has_table_privilege(oid, p) AND NOT pg_has_role(relowner, 'MEMBER'))
 """
 

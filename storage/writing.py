@@ -66,6 +66,14 @@ class Writer:
         query, values = _small(rows, keys, upserts, removed) if small else _large(rows, keys, upserts, removed)
         await self._cursor.execute(query, values, prepare=True)
 
+    async def replace_projections(self, rows: Sequence[StoredChange]) -> None:
+        """All projection rows become these, in one transaction."""
+        async with self._connection.transaction(), self._connection.cursor() as cursor:
+            await cursor.execute("DELETE FROM strikedesk.projection")
+            async with cursor.copy("COPY strikedesk.projection (kind, key, seq, place, body) FROM STDIN") as copy:
+                for row in rows:
+                    await copy.write_row(row)
+
     async def ping(self) -> None:
         await self._connection.execute("SELECT 1", prepare=True)
 
