@@ -184,15 +184,16 @@ def price_mismatch(signal: Signal, underlying: Quote | None, settings: RiskSetti
     """The sender's price is not our market's: another instrument, a split, or a very old alert."""
     if underlying is None or not underlying.two_sided or underlying.mid is None:
         return refuse(Code.NO_MARKET_DATA, symbol=signal.symbol)
-    off = abs(signal.price / float(underlying.mid) - 1.0)
-    if off <= settings.price_mismatch:
+    off = abs(Decimal(repr(signal.price)) / underlying.mid - ONE)
+    limit = Decimal(str(settings.price_mismatch))
+    if off <= limit:
         return None
     return refuse(
         Code.PRICE_MISMATCH,
         signal=f"{signal.price:.2f}",
         ours=underlying.mid.quantize(CENT),
-        off=percent(round(off, 6)),
-        limit=percent(settings.price_mismatch),
+        off=percent(off),
+        limit=percent(limit),
     )
 
 

@@ -31,7 +31,7 @@ def size(proposal: Proposal, book: Book, settings: Settings) -> Sizing | Refusal
         fraction = min(fraction, risk.base_risk * proposal.final_multiplier * proposal.multiplier_factor)
     confidence, regime = _factor(proposal.confidence_factor), _factor(proposal.regime_factor)
     cuts, shown = _reductions(book, settings)
-    budget = (book.equity * fraction * confidence * regime * cuts).quantize(CENT, ROUND_FLOOR)
+    budget = (max(book.equity, Decimal(0)) * fraction * confidence * regime * cuts).quantize(CENT, ROUND_FLOOR)
     if proposal.multiplier_factor != ONE:
         shown["clock mismatch"] = str(proposal.multiplier_factor)
     if proposal.size_factor != ONE:
@@ -46,7 +46,9 @@ def size(proposal: Proposal, book: Book, settings: Settings) -> Sizing | Refusal
     if proposal.at_most is not None and proposal.at_most < quantity:
         quantity, capped_by = proposal.at_most, "ticket"
     if quantity < 1:
-        return refuse(Code.SIZE_BELOW_ONE, budget=f"${budget}", loss=f"${loss}", **_cut_numbers(shown))
+        cuts_shown = ", ".join(f"{name} {cut}" for name, cut in shown.items() if cut != "n/a")
+        numbers = {"cuts": cuts_shown} if cuts_shown else {}
+        return refuse(Code.SIZE_BELOW_ONE, budget=f"${budget}", loss=f"${loss}", **numbers)
     return Sizing(
         quantity=quantity,
         recommended=proposal.recommended,
@@ -99,8 +101,3 @@ def _factor(given: Decimal | None) -> Decimal:
 
 def _floor(amount: Decimal) -> int:
     return int(amount.to_integral_value(ROUND_FLOOR))
-
-
-def _cut_numbers(shown: dict[str, str]) -> dict[str, str]:
-    """Only the cuts that bite, as numbers of the refusal."""
-    return {name.replace(" ", "_"): cut for name, cut in shown.items() if cut != "n/a"}

@@ -40,10 +40,9 @@ def verdict(
     return RuleVerdict(rule=rule.name, passed=passed, value=value, limit=limit, refusal=refusal, reduces_to=reduces_to)
 
 
-def percent(fraction: Decimal | float) -> str:
+def percent(fraction: Decimal) -> str:
     """8.4 % as `8.4%`; rounded up to two decimals, so that what is over a limit also looks over it."""
-    exact = (fraction if isinstance(fraction, Decimal) else Decimal(repr(fraction))) * 100
-    return f"{plain(exact.quantize(CENT, ROUND_CEILING))}%"
+    return f"{plain((fraction * 100).quantize(CENT, ROUND_CEILING))}%"
 
 
 def dollars(amount: Decimal) -> str:
