@@ -47,9 +47,8 @@ class Action:
 
 def native(key: str) -> str:
     """`Ctrl+Shift+H` as this machine writes it (⇧⌘H on a Mac); chords keep their space."""
-    return " ".join(
-        QKeySequence.fromString(part).toString(QKeySequence.SequenceFormat.NativeText) for part in key.split()
-    )
+    texts = (QKeySequence.fromString(part).toString(QKeySequence.SequenceFormat.NativeText) for part in key.split())
+    return " ".join("Enter" if text == "Return" else text for text in texts)
 
 
 class Actions:

@@ -6,7 +6,7 @@ Panels build on `Canvas`; `widgets.table` shares `cut_text`. It never keeps a vi
 from __future__ import annotations
 
 from PySide6.QtCore import QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from widgets.theme import Look
@@ -167,3 +167,66 @@ class Pairs(Canvas):
             room = QRect(x + used + self.look.px(6), y, each - used - self.look.px(6), row)
             tone = "hi" if gain is None else "gain" if gain else "loss"
             self.put(painter, room, value, weight=600, tone=tone, align=RIGHT)
+
+
+Line = tuple[str, str, int]
+"""Text, tone, weight."""
+
+
+class Prose(Canvas):
+    """A few wrapped lines in the label font, each with its tone: reasons, notes, footnotes."""
+
+    def __init__(self, look: Look, name: str, label: str) -> None:
+        super().__init__(look, name, label)
+        self.lines: tuple[Line, ...] = ()
+
+    def show_lines(self, lines: tuple[Line, ...]) -> None:
+        if lines != self.lines:
+            self.lines = lines
+            self.describe(" ".join(text for text, _, _ in lines))
+            self.setVisible(bool(lines))
+            self._grow()
+            self.update()
+
+    @property
+    def text(self) -> str:
+        return "\n".join(text for text, _, _ in self.lines)
+
+    def _heights(self, width: int) -> list[int]:
+        room = QRect(0, 0, max(10, width - 2 * self.look.px(10)), 10_000)
+        flags = int(LEFT | Qt.AlignmentFlag.AlignTop) | int(Qt.TextFlag.TextWordWrap)
+        return [
+            self.look.metrics("label", weight).boundingRect(room, flags, text).height() + self.look.px(2)
+            for text, _, weight in self.lines
+        ]
+
+    def _needed(self, width: int) -> int:
+        return sum(self._heights(width)) + self.look.px(6) if self.lines else 0
+
+    def _grow(self) -> None:
+        """Height follows width by hand: layouts inside scroll areas ask for it too late."""
+        self.setFixedHeight(self._needed(self.width()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self._grow()
+
+    def _look_changed(self) -> None:
+        super()._look_changed()
+        self._grow()
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.look.px(160), self._needed(self.width()))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self.look.px(80), self._needed(self.width()))
+
+    def draw(self, painter: QPainter) -> None:
+        pad, y = self.look.px(10), self.look.px(3)
+        for (text, tone, weight), tall in zip(self.lines, self._heights(self.width()), strict=True):
+            painter.setFont(self.look.font("label", weight))
+            painter.setPen(self.ink(tone))
+            room = QRect(pad, y, self.width() - 2 * pad, tall)
+            painter.drawText(room, int(LEFT | Qt.AlignmentFlag.AlignTop) | int(Qt.TextFlag.TextWordWrap), text)
+            y += tall

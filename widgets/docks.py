@@ -202,9 +202,9 @@ class Docks(QMainWindow):
         self._tabs("story", "health", "log", "welcome")
         wide = max(self.width(), 1200)
         self._sizes(H, confluence=384, positions=wide - 384 - 432, approvals=432)
-        self._sizes(V, confluence=246, decision=330, signals=330)
-        self._sizes(V, positions=300, orders=170, story=430)
-        self._sizes(V, approvals=480, exits=210, greeks=230)
+        self._sizes(V, confluence=246, decision=392, signals=300)
+        self._sizes(V, positions=262, orders=148, story=520)
+        self._sizes(V, approvals=480, exits=190, greeks=262)
 
     def _review(self) -> None:
         self._place(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QPointF, QRect, QSize, Qt
 from PySide6.QtGui import QPainter, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy
 
 from engine.domain.views import PayoffPoint, TicketView
 from widgets import numbers
@@ -20,6 +21,8 @@ class Payoff(Canvas):
     def __init__(self, look: Look) -> None:
         super().__init__(look, "approvals.payoff", "Payoff")
         self.ticket: TicketView | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMaximumHeight(look.px(230))
 
     def show_ticket(self, ticket: TicketView) -> None:
         old, self.ticket = self.ticket, ticket
@@ -33,6 +36,9 @@ class Payoff(Canvas):
 
     def _worst(self) -> float:
         return min((point.expiry for point in self.ticket.payoff), default=0.0) if self.ticket else 0.0
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self.look.px(160), self.look.px(74))
 
     def sizeHint(self) -> QSize:
         return QSize(self.look.px(240), self.look.px(140))

@@ -38,6 +38,8 @@ from widgets.theme import Look
 Row = TypeVar("Row")
 Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()
+PAD = 5
+"""Left and right of a cell's text, pixels at 100 %."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Column(Generic[Row]):
     """What to compare; the column cannot be sorted without."""
     drop: int = 0
     """Columns with the highest number are hidden first when there is no room; 0 always stays."""
+    elide: bool = False
+    """Its text may be elided; the tooltip has it whole."""
     stretch: bool = False
     """Takes the room that is left; its text may be elided, and is whole in the tooltip."""
     detail: Callable[[Row], str] | None = None
@@ -101,7 +105,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
             said = column.spoken(self._rows[index.row()]) if column.spoken else f"{text} {detail}".strip()
             return f"{column.title}: {said}" if column.title else said
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{text} {detail}".strip() if column.stretch else column.help or None
+            return f"{text} {detail}".strip() if column.stretch or column.elide else column.help or None
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return column.align | MIDDLE
         return None
@@ -226,7 +230,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
 
 
 class _Header(QHeaderView):
-    """Titles in the label font, on the same edge as their figures, with the sort arrow."""
+    """Titles in the label font, on the same edge as their figures; a sorted one is barred above (rising) or below."""
 
     def __init__(self, look: Look, parent: QWidget) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -248,13 +252,14 @@ class _Header(QHeaderView):
         painter.setPen(self.look.colour("line"))
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
         text = column.title
-        if self.isSortIndicatorShown() and self.sortIndicatorSection() == section and model.columns[section].sort:
-            down = self.sortIndicatorOrder() is Qt.SortOrder.DescendingOrder
-            text = f"{text} {'↓' if down else '↑'}"
-        pad = self.look.px(6)
+        pad = self.look.px(PAD)
         painter.setFont(self.look.font("label", 500))
         painter.setPen(self.look.colour("low"))
         painter.drawText(rect.adjusted(pad, 0, -pad, 0), column.align | MIDDLE | Qt.TextFlag.TextSingleLine, text)
+        if self.isSortIndicatorShown() and self.sortIndicatorSection() == section and column.sort:
+            down = self.sortIndicatorOrder() is Qt.SortOrder.DescendingOrder
+            edge = rect.bottom() - 1 if down else rect.top()
+            painter.fillRect(QRect(rect.x() + pad, edge, rect.width() - 2 * pad, 2), self.look.colour("mid"))
 
 
 class _Paint(QStyledItemDelegate):
@@ -275,11 +280,11 @@ class _Paint(QStyledItemDelegate):
             if view.logical_first == index.column():
                 mark = look.colour("focus" if view.hasFocus() else "line_focus")
                 painter.fillRect(QRect(rect.x(), rect.y(), look.px(2), rect.height()), mark)
-        pad = look.px(6)
+        pad = look.px(PAD)
         room = rect.adjusted(pad, 0, -pad, 0)
         if view.dim and tone in DIMMED:
             tone = "low"
-        if column.stretch:
+        if column.stretch or column.elide:
             text, detail = self._elide(text, detail, column.weight, room.width())
         painter.setFont(look.font("data", column.weight))
         painter.setPen(look.colour(tone))
@@ -375,14 +380,14 @@ class TableView(QTableView, Generic[Row]):
     def cut_text(self) -> list[str]:
         """Texts of visible cells and titles that do not fit: what the tests keep empty."""
         found = []
-        pad = 2 * self.look.px(6)
+        pad = 2 * self.look.px(PAD)
         for place, column in enumerate(self.table.columns):
             if self.isColumnHidden(place):
                 continue
             room = self.columnWidth(place) - pad + 1
             if self.look.metrics("label", 500).horizontalAdvance(column.title) > room:
                 found.append(column.title)
-            if column.stretch:
+            if column.stretch or column.elide:
                 continue
             for number in range(self.table.rowCount()):
                 text, _, detail, _ = self.table.cell(number, place)
@@ -446,11 +451,11 @@ class TableView(QTableView, Generic[Row]):
 
     def _fit(self) -> None:
         """Widths from the declared samples; what does not fit is hidden whole, never cut."""
-        columns, pad = self.table.columns, 2 * self.look.px(6) + 2
+        columns, pad = self.table.columns, 2 * self.look.px(PAD) + 2
         widths = [
             max(
                 self.look.metrics("data", column.weight).horizontalAdvance(column.sample),
-                self.look.metrics("label", 500).horizontalAdvance(column.title + " ↓" * bool(column.sort)),
+                self.look.metrics("label", 500).horizontalAdvance(column.title),
             )
             + pad
             for column in columns

@@ -221,7 +221,7 @@ class DeskWindow(QMainWindow):
 
     def do(self, action: Action) -> None:
         """Run an action from a key, a menu, a button or the palette. What must be held is asked instead."""
-        why_not = action.when(self)
+        why_not = "Answer what is asked first, or leave it with Esc" if self.overlay_open else action.when(self)
         if why_not:
             self.say(why_not)
         elif action.hold and action.asks:

@@ -208,7 +208,8 @@ class Impact(Value, frozen=True, kw_only=True):
     name: str
     before: Decimal
     after: Decimal
-    limit: Decimal | None = None
+    decimals: int = 0
+    unit: str = ""
 
 
 class TicketView(Value, frozen=True, kw_only=True):

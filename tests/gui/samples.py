@@ -226,7 +226,7 @@ def ticket(**changes: object) -> TicketView:
         expected_move=5.3, targets="664.20 · 668.00",
         verdicts=tuple(RuleVerdict(rule=rule, passed=True, value="", limit="") for rule in rules),
         impacts=(Impact(name="Δ $", before=D(61240), after=D(149800)), Impact(name="vega", before=D(312), after=D(486)),
-                 Impact(name="heat %", before=D("3.4"), after=D("4.4"))),
+                 Impact(name="heat", before=D("3.4"), after=D("4.4"), decimals=1, unit="%")),
         payoff=_payoff(662, 4.88, 4, 661.42), cancels="an opposite signal, 3 % drift, the stop at 658.90, or 0:31",
         sized_by="risk budget", reprices=0,
     )  # fmt: skip

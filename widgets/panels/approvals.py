@@ -11,13 +11,13 @@ from enum import StrEnum
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from engine.domain.commands import Approve, Reject
 from engine.domain.values import Purpose
 from engine.domain.views import TicketsView, TicketView
 from widgets import numbers
-from widgets.canvas import Pairs
+from widgets.canvas import Pairs, Prose
 from widgets.panels.ticket import Headline, footnote, heading, strip
 from widgets.payoff import Payoff
 from widgets.states import Panel
@@ -49,18 +49,12 @@ class ApprovalsPanel(Panel):
         """Tickets we answered and have not heard about."""
         self._steady_since = -HOLD
         self._build()
-        look.changed.connect(self._restyle)
-        self._restyle()
 
     def _build(self) -> None:
         self.headline, self.payoff = Headline(self.look), Payoff(self.look)
         self.strip_view = Pairs(self.look, "approvals.strip", "Ticket in five seconds")
-        self.notes, self.foot = QLabel(), QLabel()
-        for label, name in ((self.notes, "notes"), (self.foot, "footnote")):
-            label.setObjectName(f"approvals.{name}")
-            label.setAccessibleName("Guards" if name == "notes" else "Book and rules")
-            label.setWordWrap(True)
-            label.setContentsMargins(10, 2, 10, 2)
+        self.notes = Prose(self.look, "approvals.notes", "Guards")
+        self.foot = Prose(self.look, "approvals.footnote", "Book and rules")
         self.form = QWidget()
         self.form.setObjectName("approvals.form")
         self.form.setAccessibleName("Answer")
@@ -95,6 +89,7 @@ class ApprovalsPanel(Panel):
         self.box.addLayout(column)
         self.box.addLayout(hands)
         self.box.addStretch(1)
+        self.box.setStretch(0, 100)
         self.content.setFocusProxy(self.send_button)
         self.form.hide()
 
@@ -128,15 +123,14 @@ class ApprovalsPanel(Panel):
                 self.quantity.setValue(ticket.quantity)
                 self.reason.clear()
         place = self.tickets.index(ticket) + 1
-        more = f" · {place} of {len(self.tickets)}" if len(self.tickets) > 1 else ""
-        self.summarise(f"{heading(ticket)} · expires in {numbers.countdown(ticket.expires_in)}{more}")
+        more = f"{place} of {len(self.tickets)}, J and K for the others" if len(self.tickets) > 1 else "1 waiting"
+        self.summarise(f"{more} · expires in {numbers.countdown(ticket.expires_in)}")
         self.headline.show_ticket(ticket)
         self.strip_view.show_pairs(strip(ticket))
         self.payoff.show_ticket(ticket)
         self.payoff.setVisible(len(ticket.payoff) > 1)
-        self.notes.setText("\n".join(ticket.notes))
-        self.notes.setVisible(bool(ticket.notes))
-        self.foot.setText(footnote(ticket))
+        self.notes.show_lines(tuple((note, "hi", 500) for note in ticket.notes))
+        self.foot.show_lines(tuple((line, "low", 400) for line in footnote(ticket)))
         self._words()
 
     def _words(self) -> None:
@@ -276,13 +270,6 @@ class ApprovalsPanel(Panel):
 
     def focus_first(self) -> None:
         self.send_button.setFocus(Qt.FocusReason.ShortcutFocusReason)
-
-    def _restyle(self) -> None:
-        for label, tone, weight in ((self.notes, "hi", 500), (self.foot, "low", 400)):
-            palette = label.palette()
-            palette.setColor(label.foregroundRole(), self.look.colour(tone))
-            label.setPalette(palette)
-            label.setFont(self.look.font("label", weight))
 
 
 def _orders_differ(old: TicketView, new: TicketView) -> bool:

@@ -6,12 +6,12 @@ import math
 
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from engine.domain.values import Direction, Verdict
 from engine.domain.views import DecisionsView, DecisionView, Factor
 from widgets import numbers
-from widgets.canvas import RIGHT, Canvas
+from widgets.canvas import RIGHT, Canvas, Line, Prose
 from widgets.states import Panel
 from widgets.theme import Look
 
@@ -95,7 +95,8 @@ class Factors(Canvas):
             self.block(painter, track, "raised")
             at = self._x(factor.value, left, width)
             bar = QRect(min(at, neutral), track.y(), max(2, abs(at - neutral)), 6)
-            painter.fillRect(bar, self.ink("bar"))
+            if not plain:
+                painter.fillRect(bar, self.ink("bar"))
             text = QRect(self.width() - pad - values, y, values, row)
             tone = "low" if plain else "hi"
             self.put(painter, text, f"{numbers.TIMES} {factor.value:.2f}", weight=600, tone=tone, align=RIGHT)
@@ -117,13 +118,8 @@ class DecisionPanel(Panel):
         self.symbol = ""
         self.shown: DecisionView | None = None
         self.verdict, self.factors = Verdicts(look), Factors(look)
-        self.text, self.inputs = QLabel(), QLabel()
-        for label, name in ((self.text, "reason"), (self.inputs, "inputs")):
-            label.setObjectName(f"decision.{name}")
-            label.setAccessibleName(name.capitalize())
-            label.setWordWrap(True)
-            label.setContentsMargins(10, 0, 10, 0)
-            label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.reason = Prose(look, "decision.reason", "Reason")
+        self.changes = Prose(look, "decision.changes", "What would have changed it, and what it was made from")
         self.override = QPushButton("Override…   O")
         self.override.setObjectName("decision.override")
         self.override.setAccessibleName("Override this decision")
@@ -133,8 +129,8 @@ class DecisionPanel(Panel):
         page.setAccessibleName("Decision")
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 6)
-        column.setSpacing(4)
-        for widget in (self.verdict, self.text, self.factors, self.inputs):
+        column.setSpacing(2)
+        for widget in (self.verdict, self.reason, self.factors, self.changes):
             column.addWidget(widget)
         column.addWidget(self.override, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(1)
@@ -145,8 +141,6 @@ class DecisionPanel(Panel):
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setWidget(page)
         self.box.addWidget(self.area)
-        look.changed.connect(self._restyle)
-        self._restyle()
 
     def show_view(self, view: DecisionsView) -> None:
         self.rows = view.rows
@@ -180,8 +174,8 @@ class DecisionPanel(Panel):
         self.verdict.show_view(view)
         self.factors.show_factors(view.factors)
         self.factors.setVisible(bool(view.factors))
-        self.text.setText("\n".join(reason_lines(view)))
-        self.inputs.setText("\n".join(input_lines(view)))
+        self.reason.show_lines(reason_lines(view))
+        self.changes.show_lines(change_lines(view))
         self.override.setVisible(view.overridable)
 
     def _none(self) -> None:
@@ -190,8 +184,9 @@ class DecisionPanel(Panel):
         self.verdict.setVisible(False)
         self.factors.setVisible(False)
         self.override.setVisible(False)
-        self.text.setText(f"{self.symbol} has had no decision yet: each accepted signal, phase and trend makes one.")
-        self.inputs.setText("")
+        none = f"{self.symbol} has had no decision yet: each accepted signal, phase and trend makes one."
+        self.reason.show_lines(((none, "mid", 400),))
+        self.changes.show_lines(())
 
     def step(self, by: int) -> None:
         symbols = [row.symbol for row in self.rows]
@@ -208,25 +203,18 @@ class DecisionPanel(Panel):
     def focus_first(self) -> None:
         self.area.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
-    def _restyle(self) -> None:
-        for label, tone in ((self.text, "mid"), (self.inputs, "low")):
-            palette = label.palette()
-            palette.setColor(label.foregroundRole(), self.look.colour(tone))
-            label.setPalette(palette)
-            label.setFont(self.look.font("label"))
+
+def reason_lines(view: DecisionView) -> tuple[Line, ...]:
+    """The denial verbatim, then the engine's reason."""
+    denial = ((f"Denied by {view.stage or 'a rule'}: {view.denial}", "hi", 600),) if view.denial else ()
+    return (*denial, (view.reason, "mid", 400)) if view.reason else denial
 
 
-def reason_lines(view: DecisionView) -> list[str]:
-    """Denial verbatim, then the engine's reason, then what would have changed it."""
-    lines = [f"Denied ({view.stage}): {view.denial}"] if view.denial else []
-    if view.reason:
-        lines.append(view.reason)
-    lines.extend(view.counterfactuals)
-    return lines
-
-
-def input_lines(view: DecisionView) -> list[str]:
-    lines = ["Made from " + " · ".join(view.inputs)] if view.inputs else []
+def change_lines(view: DecisionView) -> tuple[Line, ...]:
+    """What would have changed it, then what it was made from."""
+    lines: list[Line] = [(text, "mid", 400) for text in view.counterfactuals]
+    if view.inputs:
+        lines.append(("Made from " + " · ".join(view.inputs), "low", 400))
     if view.assumed:
-        lines.append("Not sent, filled by our rules: " + ", ".join(view.assumed))
-    return lines
+        lines.append(("Not sent, filled by our rules: " + ", ".join(view.assumed), "low", 400))
+    return tuple(lines)

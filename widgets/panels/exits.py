@@ -13,7 +13,7 @@ from widgets.theme import Look
 DOES = {ExitAction.CLOSE: "closes", ExitAction.TICKET: "asks", ExitAction.ALERT: "says"}
 
 COLUMNS = (
-    Column[ExitRow]("Position", lambda r: r.contract, "SPY 20 Nov 26 600 C", LEFT, weight=600, sort=lambda r: r.contract,
+    Column[ExitRow]("Position", lambda r: r.contract, "QQQ 28 Nov 26 600.5 C", LEFT, weight=600, elide=True, sort=lambda r: r.contract,
                     help="Which position it would end"),
     Column[ExitRow]("Rule", lambda r: r.rule, "underlying stop", LEFT, tone="mid", stretch=True,
                     help="The rule and its setting"),

@@ -6,6 +6,7 @@ from engine.domain.values import Verdict
 from engine.domain.views import SignalRow, SignalsView
 from widgets import numbers
 from widgets.canvas import LEFT
+from widgets.panels.confluence import SHORT_QUALITY
 from widgets.panels.rows import RowsPanel
 from widgets.table import Column
 from widgets.theme import Look
@@ -13,13 +14,13 @@ from widgets.theme import Look
 COLUMNS = (
     Column[SignalRow]("Time", lambda r: numbers.clock(r.at), "00:00:00", LEFT, "low", help="Arrival, New York",
                       sort=lambda r: r.at),
-    Column[SignalRow]("Signal", lambda r: r.text, "QQQ 240 SHORT", LEFT, "hi", 600, "Symbol, timeframe, side",
+    Column[SignalRow]("Signal", lambda r: r.text, "QQQ 30m SHORT", LEFT, "hi", 600, "Symbol, timeframe, side", elide=True,
                       sort=lambda r: r.text),
-    Column[SignalRow]("Quality", lambda r: r.quality.value if r.quality else "", "EXTREME", LEFT, "mid",
+    Column[SignalRow]("Qual.", lambda r: SHORT_QUALITY[r.quality] if r.quality else "", "HIGH", LEFT, "mid",
                       help="As sent, or by our rules where it was not", sort=lambda r: r.quality.rank if r.quality else None,
-                      drop=2),
+                      drop=1),
     Column[SignalRow]("Score", lambda r: numbers.NONE if r.score is None else str(r.score), "100", tone="mid",
-                      help="Confluence of the decision it caused, 0 to 100", sort=lambda r: r.score, drop=1),
+                      help="Confluence of the decision it caused, 0 to 100", sort=lambda r: r.score, drop=2),
     Column[SignalRow]("Outcome", lambda r: r.outcome, "EXECUTE", tone=lambda r: _tone(r), weight=500, stretch=True,
                       help="What became of it"),
 )  # fmt: skip

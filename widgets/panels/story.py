@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QPainter, QPolygon
+from PySide6.QtGui import QPainter, QPolygon, QResizeEvent
 from PySide6.QtWidgets import QScrollArea
 
 from engine.domain.views import LedgerRow, Point, StoryCard, StoryView
@@ -75,7 +75,7 @@ class Cards(Canvas):
     def _card(self, painter: QPainter, box: QRect, card: StoryCard) -> None:
         there = card.at is not None
         self.block(painter, box, "surface2" if there else "surface1", 3)
-        self.outline(painter, box, "hi" if card.stopped else "line_focus" if there else "line")
+        self.outline(painter, box, "hi" if card.stopped else "line")
         pad, line = self.look.px(8), self.look.px(17)
         inner = box.adjusted(pad, 0, -pad, 0)
         head = QRect(inner.x(), box.y() + self.look.px(5), inner.width(), line)
@@ -122,8 +122,8 @@ class StoryPanel(Panel):
         self.area.setWidget(self.cards)
         self.model = TableModel[LedgerRow](COLUMNS, lambda row: row.seq)
         self.view = TableView[LedgerRow](look, self.model, "story.facts", "Facts of this story")
-        self.box.addWidget(self.area, 3)
-        self.box.addWidget(self.view, 2)
+        self.box.addWidget(self.area)
+        self.box.addWidget(self.view, 1)
         self.content.setFocusProxy(self.view)
 
     def show_view(self, view: StoryView) -> None:
@@ -131,6 +131,16 @@ class StoryPanel(Panel):
         self.model.flush(view.facts)
         self.show_face(view.face, bool(view.cards))
         self.summarise(" · ".join(part for part in (view.title, view.outcome) if part))
+        self._share()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._share()
+
+    def _share(self) -> None:
+        """The cards get what they need, the facts what is left, but not less than a quarter."""
+        needed = self.cards.heightForWidth(self.area.viewport().width()) + 2
+        self.area.setFixedHeight(min(needed, max(60, self.content.height() * 3 // 4)))
 
     def step(self, by: int) -> None:
         self.view.step(by)

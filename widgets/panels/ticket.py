@@ -87,10 +87,11 @@ def _same_bet(ticket: TicketView) -> str:
 
 
 def _impact(impact: Impact) -> str:
-    return f"{impact.name} {numbers.plain(impact.before, 0)} → {numbers.plain(impact.after, 0)}"
+    before, after = (numbers.plain(value, impact.decimals) for value in (impact.before, impact.after))
+    return f"{impact.name} {before} → {after}{numbers.NARROW + impact.unit if impact.unit else ''}"
 
 
-def footnote(ticket: TicketView) -> str:
+def footnote(ticket: TicketView) -> list[str]:
     """Book before and after, rules passed and failed, what set the size, what cancels it."""
     lines = []
     if ticket.impacts:
@@ -107,7 +108,7 @@ def footnote(ticket: TicketView) -> str:
         lines.append(" · ".join(rules))
     if ticket.cancels:
         lines.append(f"Cancelled by {ticket.cancels}")
-    return "\n".join(lines)
+    return lines
 
 
 class Headline(Canvas):

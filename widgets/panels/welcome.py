@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from engine.domain.views import WelcomeStep, WelcomeView
 from widgets.states import Panel
@@ -35,20 +35,21 @@ class Step(QFrame):
         self.copy.clicked.connect(self._copy)
         self.reveal.clicked.connect(self._reveal)
         self.go.clicked.connect(lambda: panel.action_asked.emit(self.step.action))
-        grid = QGridLayout(self)
-        grid.setContentsMargins(12, 7, 12, 7)
-        grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(3)
-        grid.addWidget(self.mark, 0, 0)
-        grid.addWidget(self.title, 0, 1)
-        grid.addWidget(self.detail, 1, 1)
+        words = QVBoxLayout()
+        words.setSpacing(1)
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self.copy_text, 1)
         for button in (self.reveal, self.copy, self.go):
             row.addWidget(button)
-        grid.addLayout(row, 2, 1)
-        grid.setColumnStretch(1, 1)
+        words.addWidget(self.title)
+        words.addWidget(self.detail)
+        words.addLayout(row)
+        across = QHBoxLayout(self)
+        across.setContentsMargins(10, 5, 12, 5)
+        across.setSpacing(8)
+        across.addWidget(self.mark, 0, Qt.AlignmentFlag.AlignTop)
+        across.addLayout(words, 1)
         self._open = False
         self.restyle()
 
