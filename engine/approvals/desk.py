@@ -59,11 +59,12 @@ def is_expired(ticket: Ticket, now: datetime) -> bool:
 
 
 def entry_limit(quote: Quote, tick: Decimal = CENT) -> Decimal:
-    """Limit of an entry: the ask, on the tick grid, so that it fills at once or rests at the touch. The quote must be
-    two-sided; ValueError otherwise, for the freshness rule comes before."""
-    if not quote.two_sided or quote.ask is None:
-        raise ValueError(f"no entry is priced from {quote.bid} x {quote.ask}")
-    return tick_up(quote.ask, tick)
+    """Limit of an entry: the ask, on the tick grid, so that it fills at once or rests at the touch.
+
+    Without an ask it is the bid or 0, a price that never leaves: the risk manager refuses such a quote before any other
+    question, and shows it.
+    """
+    return tick_up(quote.ask or quote.bid or Decimal(0), tick)
 
 
 def drift_allowed(priced: Quote, settings: ApprovalSettings, tick: Decimal = CENT) -> Decimal:

@@ -97,10 +97,9 @@ def test_an_entry_pays_the_ask_on_the_tick_grid(bid: str, ask: str, tick: str, l
     assert entry_limit(quote(bid, ask), D(tick)) == D(limit)
 
 
-@pytest.mark.parametrize(("bid", "ask"), [(None, "3.00"), ("3.00", "3.00"), ("3.01", "3.00"), ("2.98", None)])
-def test_no_entry_is_priced_from_half_a_quote(bid: str | None, ask: str | None) -> None:
-    with pytest.raises(ValueError, match="no entry is priced from"):
-        entry_limit(quote(bid, ask))
+@pytest.mark.parametrize(("bid", "ask", "limit"), [(None, "3.00", "3.00"), ("2.98", None, "2.98"), (None, None, "0")])
+def test_half_a_quote_still_has_a_limit_to_be_refused_with(bid: str | None, ask: str | None, limit: str) -> None:
+    assert entry_limit(quote(bid, ask)) == D(limit)
 
 
 @pytest.mark.parametrize(

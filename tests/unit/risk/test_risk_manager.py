@@ -100,10 +100,12 @@ def test_a_size_that_raises_denies(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.refusal.text == "RULE_FAILED rule=size error=ZeroDivisionError: loss"
 
 
-def test_a_proposal_without_an_underlyings_price_is_refused_as_stale_not_as_broken() -> None:
-    found = assess(proposal(underlying=quote(None, "600")), book(), SETTINGS)
-    assert found.refusal is not None
-    assert found.refusal.code is Code.STALE_QUOTE
+def test_a_proposal_without_a_price_is_refused_as_stale_not_as_broken() -> None:
+    nothing = quote(None, None)
+    for changes in ({"underlying": quote(None, "600")}, {"quote": nothing, "limit": D(0)}, {"underlying": nothing}):
+        found = assess(proposal(**changes), book(), SETTINGS)
+        assert found.refusal is not None
+        assert found.refusal.code is Code.STALE_QUOTE
 
 
 def test_a_person_is_asked_before_the_same_contract_is_bought_again() -> None:
