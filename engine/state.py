@@ -209,8 +209,9 @@ class State:
 
     def _superseded(self, fact: ev.SignalSuperseded) -> None:
         self._outcome(fact.source, "superseded")
-        if fact.contradicts:
-            board = self._board(fact.symbol)
+        board = self._board(fact.symbol)
+        later = fact.until is not None and (board.contradicted_until is None or fact.until > board.contradicted_until)
+        if fact.contradicts and later:
             self._keep(
                 "board",
                 board.symbol,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from engine.decision.board import expire, next_expiry
 from engine.decision.matrices import ENGINE_VERSION
 from engine.domain import events as ev
-from engine.domain.values import OrderState, Purpose, Side
+from engine.domain.values import OrderState, Purpose, Side, money
 from engine.journey import deciding, ordering
 from engine.journey.step import Cancel, Step
 from engine.portfolio.account import equity
@@ -26,7 +26,7 @@ def open_engine(step: Step, version: str, market: str) -> None:
         settings=describe(step.settings),
     )
     if step.state.account is None:
-        step.emit(ev.AccountOpened, cash=step.settings.account.cash)
+        step.emit(ev.AccountOpened, cash=money(step.settings.account.cash))
     for order in list(step.state.open_orders.values()):
         # An intent that was durable but never handed over: the paper broker died with us, so nothing can have been
         # filled. An entry is not sent late; an exit is taken up again by the rule that wanted it.

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 from typing import Protocol, TypeVar, runtime_checkable
+
+import structlog
 
 from engine.domain import events as ev
 from engine.domain.commands import Command, Done
@@ -24,9 +26,13 @@ from engine.journey.story import Journey
 from engine.ports import Broker, BrokerReport, Ledger, LedgerAway
 
 T = TypeVar("T")
+log = structlog.get_logger("conductor")
 
 PATIENCE = 2.5
 """Seconds a sender waits for its receipt's commit: TradingView hangs up after 3."""
+
+MILESTONES = 4000
+"""How many of the last receipts' milestones are kept for the health panel and the benchmarks."""
 
 QUIET = 0.025
 """Seconds that weighing may wait for the senders to be answered first, when many come at once."""
@@ -49,6 +55,8 @@ class Pulse:
     weighing: int = 0
     last_receipt: float | None = None
     """Loop time of the last receipt."""
+    milestones: deque[tuple[str, int, float]] = field(default_factory=lambda: deque(maxlen=MILESTONES))
+    """(`decided` or `filled`, seq of the receipt, `perf_counter` when that was durable), newest last."""
 
 
 Watcher = Callable[[Sequence[AnyFact]], None]
@@ -117,9 +125,29 @@ class Conductor:
             durable.add_done_callback(lambda future: self._release(future, step))
         else:
             durable.add_done_callback(self._check)
+        reached = self._milestones(step.facts)
+        if reached:
+            durable.add_done_callback(lambda _: self._note(reached))
         for watcher in self._watchers:
             watcher(step.facts)
         return durable
+
+    def _milestones(self, facts: Sequence[AnyFact]) -> list[tuple[str, int]]:
+        """Which receipts were decided or filled by these facts."""
+        reached: list[tuple[str, int]] = []
+        for fact in facts:
+            if isinstance(fact, ev.DecisionMade) and fact.cause is not None:
+                reached.append(("decided", fact.cause))
+            elif isinstance(fact, ev.OrderFilled):
+                order = self.journey.state.orders.get(fact.order)
+                ticket = self.journey.state.tickets.get(order.ticket) if order is not None and order.ticket else None
+                if ticket is not None and ticket.trigger is not None:
+                    reached.append(("filled", ticket.trigger))
+        return reached
+
+    def _note(self, reached: list[tuple[str, int]]) -> None:
+        now = perf_counter()
+        self.pulse.milestones.extend((name, seq, now) for name, seq in reached)
 
     def _check(self, durable: asyncio.Future[None]) -> bool:
         """True if it is durable. A ledger that cannot go on ends the engine: nothing may be done that is not kept."""
@@ -230,8 +258,18 @@ class Conductor:
                     continue
                 self._unweighed.popleft()
                 self.pulse.weighing = len(self._unweighed)
-                self.perform(lambda step, fact=fact: self.journey.weigh(step, fact))  # type: ignore[misc]
+                self._weigh(fact)
                 await asyncio.sleep(0)
+
+    def _weigh(self, fact: AnyFact) -> None:
+        try:
+            self.perform(lambda step: self.journey.weigh(step, fact))
+        except Exception as error:
+            # A receipt that cannot be weighed must not stop the others, nor come back at every restart: the failure
+            # is a fact of its own, shown like any refusal, and nothing is entered.
+            log.exception("weighing_failed", seq=fact.seq)
+            text = f"{type(error).__name__}: {error}"
+            self.perform(lambda step: self.journey.give_up(step, fact, text))
 
     async def _watch_on(self) -> None:
         while True:

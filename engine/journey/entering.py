@@ -76,6 +76,11 @@ def enter(step: Step, made: ev.DecisionMade, heard: ev.AnyFact, before: Decision
     entry = entry_signal_of(decision, made.signals)
     if trigger is None or entry is None or decision.direction is None:
         return
+    if entry.signal.recommended_contracts == 0:
+        # The frozen engine never recommends less than one; what was sent said none.
+        refusal = refuse(Code.SIGNAL_SIZE_ZERO, timeframe=entry.signal.timeframe.label)
+        _deny(step, made.seq, made.symbol, made.seq, trigger.source, refusal, "size")
+        return
     guarded = guard_entry(
         trigger,
         entry,

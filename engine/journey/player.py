@@ -31,14 +31,20 @@ class Arrival:
 
     at: datetime
     line: int
-    heard: Heard | None = None
+    body: bytes | None = None
     command: Callable[[Journey], Command] | None = None
-    """Made when it is due, because it may name a ticket that does not exist yet."""
+    """Made when it is due, because it may name a position that does not exist yet."""
 
 
 class Player:
     def __init__(
-        self, journey: Journey, ledger: Ledger, broker: Broker, clock: SetClock, market: RecordedMarket
+        self,
+        journey: Journey,
+        ledger: Ledger,
+        broker: Broker,
+        clock: SetClock,
+        market: RecordedMarket,
+        read: Callable[[bytes, datetime], Heard],
     ) -> None:
         self.journey = journey
         self.facts: list[AnyFact] = []
@@ -47,6 +53,7 @@ class Player:
         self._broker = broker
         self._clock = clock
         self._market = market
+        self._read = read
         self._reports: list[BrokerReport] = []
         self._last: asyncio.Future[None] | None = None
         broker.connect(self._reports.append)
@@ -105,8 +112,8 @@ class Player:
 
     def _arrive(self, arrival: Arrival) -> None:
         journey = self.journey
-        heard = arrival.heard
-        if heard is not None:
+        if arrival.body is not None:
+            heard = self._read(arrival.body, arrival.at)
             fact = self.perform(lambda step: journey.hear(step, heard))
             row = journey.state.heard.get(fact.seq)
             if row is not None and not row.weighed:

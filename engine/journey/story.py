@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from engine.domain import events as ev
 from engine.domain.commands import Command, Done
+from engine.domain.values import Code, refuse
 from engine.intake.payloads import Heard
 from engine.journey import answering, clockwork, hearing, holding, ordering, weighing
 from engine.journey.hearing import Known
@@ -43,6 +44,19 @@ class Journey:
         """2. The receipt goes on the board, the frozen engine decides, and an EXECUTE becomes a ticket, or says why not."""
         clockwork.advance(step)
         weighing.weigh(step, fact)
+
+    def give_up(self, step: Step, fact: ev.AnyFact, error: str) -> None:
+        """2b. A receipt whose weighing failed: denied, and said so."""
+        row = self.state.heard.get(fact.seq)
+        step.emit(
+            ev.EntryDenied,
+            cause=fact.seq,
+            symbol=row.symbol if row is not None else "",
+            decision=None,
+            trigger=fact.seq,
+            refusal=refuse(Code.RULE_FAILED, error=error),
+            stage="guard",
+        )
 
     def advance(self, step: Step) -> None:
         """3. The clock: expiries on the board, tickets that ran out, a new session, contracts that expired."""

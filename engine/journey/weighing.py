@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.decision.board import place_phase, place_signal, place_trend
+from engine.decision.inputs import DecisionInputError, check_inputs
 from engine.domain import events as ev
 from engine.domain.entities import SymbolBoard
 from engine.domain.values import Code, Direction, Verdict, refuse
@@ -41,6 +42,13 @@ def _closed_day(step: Step, symbol: str, source: int) -> bool:
 def _weigh_signal(step: Step, fact: ev.SignalReceived) -> None:
     signal = fact.signal
     if _closed_day(step, signal.symbol, fact.seq):
+        return
+    try:
+        check_inputs([signal], [], [])
+    except DecisionInputError as error:
+        # On the board it would make every decision of this symbol impossible until it expires.
+        refusal = refuse(Code.OUT_OF_RANGE, error=error)
+        step.emit(ev.SignalSetAside, cause=fact.seq, symbol=signal.symbol, source=fact.seq, refusal=refusal)
         return
     placement = place_signal(_board(step, signal.symbol), fact.seq, signal, fact.at)
     if placement.active is not None:
