@@ -49,7 +49,7 @@ _NAMES = frozenset(
     for name in names
 )  # fmt: skip
 _SEPARATORS = re.compile(r"[.\-\s]+")
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?([eE][-+]?\d{1,2})?\Z")
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?([eE][-+]?\d{1,2})?\Z", re.ASCII)
 _NO_NUMBER = frozenset({"nan", "inf", "-inf", "infinity", "-infinity", "+inf"})
 _PLACEHOLDER = "{{"
 _LONGEST = 128

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from engine.domain.values import Direction, Timeframe
 
-_TIMEFRAME = re.compile(r"\s*(\d{1,5})\s*(m|min|mins|minute|minutes|h|hr|hour|hours|)\s*\Z", re.IGNORECASE)
-_OTHER_TIMEFRAME = re.compile(r"\s*\d{0,5}\s*(s|d|day|w|week|mo|month|M)\s*\Z", re.IGNORECASE)
+_TIMEFRAME = re.compile(r"\s*(\d{1,5})\s*(m|min|mins|minute|minutes|h|hr|hrs|hour|hours|)\s*\Z", re.I | re.A)
+_OTHER_TIMEFRAME = re.compile(r"\s*\d{0,5}\s*(s|d|day|w|week|m|mo|month)\s*\Z", re.I | re.A)
 _MONTHS = frozenset({"1M", "3M", "6M", "12M"})
 """TradingView's own names of monthly charts: 3M is a quarter of a year there, never three minutes."""
 _BY_MINUTES = {timeframe.minutes: timeframe for timeframe in Timeframe}
