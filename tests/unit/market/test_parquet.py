@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.market.parquet import RecordingError, read_quotes, read_trades, recorded_files
+from engine.market.parquet import BarFile, RecordingError, read_quotes, read_trades, recorded_files
 
 QUOTES = "TWX_20140605_option_quote_1m.parquet"
 
@@ -102,16 +102,15 @@ def test_a_prefix_chooses_exactly_one_day(data: Path) -> None:
 def test_rows_in_any_order_are_put_in_order(table: pa.Table, tmp_path: Path) -> None:
     path = tmp_path / QUOTES
     pq.write_table(table.take(list(range(table.num_rows))[::-1]), path)
-    backwards, straight = read_quotes(path, options=True), None
+    backwards = read_quotes(path, options=True)
     pq.write_table(table, path)
     straight = read_quotes(path, options=True)
     assert backwards.start.tolist() == straight.start.tolist()
-    assert backwards.contract is not None
-    assert straight.contract is not None
 
-    def rows(file: object) -> list[tuple[object, ...]]:
-        names = [file.contracts[index].osi for index in file.contract.tolist()]  # type: ignore[attr-defined]
-        return sorted(zip(file.start.tolist(), names, file.columns["ask_sz"].tolist(), strict=True))  # type: ignore[attr-defined]
+    def rows(file: BarFile) -> list[tuple[int, str, int]]:
+        assert file.contract is not None
+        names = [file.contracts[index].osi for index in file.contract.tolist()]
+        return sorted(zip(file.start.tolist(), names, file.columns["ask_sz"].tolist(), strict=True))
 
     assert rows(backwards) == rows(straight)
 
@@ -128,11 +127,9 @@ def test_several_roots_come_apart(data: Path, tmp_path: Path) -> None:
     pq.write_table(pa.concat_tables(both).unify_dictionaries(), path)
     parts = read_quotes(path, options=True).roots()
     assert {root: len(part) for root, part in parts.items()} == {"SPX": 2428, "SPXW": 4565}
-    assert (
-        {part.contracts[index].symbol for index in set(parts["SPX"].contract.tolist())} == {"SPX"}
-        if (part := parts["SPX"]).contract is not None
-        else False
-    )
+    for root, part in parts.items():
+        assert part.contract is not None
+        assert {part.contracts[index].symbol for index in part.contract.tolist()} == {root}
 
 
 def test_strikes_keep_their_tenths_of_a_cent(tmp_path: Path) -> None:
