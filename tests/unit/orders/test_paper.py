@@ -394,7 +394,7 @@ def test_a_restored_rest_that_was_priced_anew_keeps_that_limit() -> None:
     desk.broker.restore([kept])
     desk.show("2.00", "2.15", after=1)
     desk.match()
-    assert desk.fills == [(2, d("2.18"))]
+    assert desk.fills == [(2, d("2.17"))]
 
 
 def test_what_was_restored_from_an_earlier_day_expires() -> None:
