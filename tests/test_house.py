@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,3 +194,25 @@ def test_setup_installs_what_the_readme_names() -> None:
     for page in ("Makefile", "README.md"):
         words = set((ROOT / page).read_text(encoding="utf-8").split())
         assert set(packages[1].split()) <= words, f"{page} misses packages"
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [path for path in tracked() if path.suffix == ".md"]
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_keys_of_the_readme_are_the_keys_of_the_desk() -> None:
+    keymap = tomllib.loads((ROOT / "resources" / "keymap.toml").read_text(encoding="utf-8"))["keys"]
+    known = {key for keys in keymap.values() for key in keys} | {"Enter"}
+    table = re.search(r"## Keys\n(.*?)\n## ", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert table
+    rows = [line.split("|")[1] for line in table[1].splitlines() if line.startswith("| `")]
+    told = {key for row in rows for key in re.findall(r"`([^`]+)`", row)}
+    assert len(told) > 15
+    assert told <= known, f"no such keys: {sorted(told - known)}"
