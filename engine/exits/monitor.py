@@ -101,7 +101,7 @@ def evaluate(
         if fired:
             proven.append((rule, found))
 
-    closer = _closer(proven, said, state, context)
+    closer = _closer(proven, said, state, mark, context)
     fired_now = [closer[1]] if closer is not None else []
     overtaken = state.overtaken
     if closer is not None:
@@ -158,14 +158,16 @@ def _proven(
 
 
 def _closer(
-    proven: list[tuple[Rule, ExitDistance]], said: set[str], state: Confirmation, context: ExitContext
+    proven: list[tuple[Rule, ExitDistance]], said: set[str], state: Confirmation, mark: Mark, context: ExitContext
 ) -> tuple[Rule, ExitDistance] | None:
-    """The most urgent rule that closes or asks and is not under way; what closes by itself before what asks."""
+    """The most urgent rule that closes or asks and is not under way; what closes by itself before what asks.
+
+    A question needs a price to be asked with, and waits while another or an exit is under way."""
+    may_ask = context.ticket is None and context.working is None and mark.quote is not None and mark.quote.two_sided
     candidates = [
         (rule, found)
         for rule, found in proven
-        if found.action is ExitAction.CLOSE
-        or (found.action is ExitAction.TICKET and rule.name not in said and context.ticket is context.working is None)
+        if found.action is ExitAction.CLOSE or (found.action is ExitAction.TICKET and may_ask and rule.name not in said)
     ]
     candidates.sort(key=lambda one: (_RANK[one[1].priority], one[1].action is ExitAction.TICKET))
     if not candidates:

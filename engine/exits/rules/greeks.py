@@ -112,6 +112,7 @@ def _known(mark: Mark) -> tuple[Greeks | None, float]:
 def _over(rule: str, reason: ExitReason, value: float | None, limit: float, *, at_limit: bool = False) -> ExitDistance:
     if value is None:
         return _quiet(rule, reason)
+    value = round(value, 9)  # so that a level is reached at the level, not a rounding error beyond it
     return describe(
         rule,
         reason,
