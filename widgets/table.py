@@ -38,7 +38,7 @@ from widgets.theme import Look
 Row = TypeVar("Row")
 Index = QModelIndex | QPersistentModelIndex
 _TOP = QModelIndex()
-PAD = 5
+PAD = 4
 """Left and right of a cell's text, pixels at 100 %."""
 
 

@@ -58,7 +58,7 @@ COLUMNS = (
                         help="Best mark since entry, of the premium", sort=lambda r: r.mfe),
     Column[PositionRow]("MAE", lambda r: numbers.percent(r.mae, 0), "−99 %", tone="mid", drop=5,
                         help="Worst mark since entry, of the premium", sort=lambda r: r.mae),
-    Column[PositionRow]("Next exit", lambda r: r.next_exit or numbers.NONE, "profit +50 % · 41 pt", drop=1, elide=True,
+    Column[PositionRow]("Next exit", lambda r: r.next_exit or numbers.NONE, "profit +50 % · 41.5 pt", drop=1, elide=True,
                         help="The nearest rule and how far it is", sort=lambda r: r.nearness,
                         bar=lambda r: None if r.nearness is None else 1 - r.nearness),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.domain.views import WelcomeStep, WelcomeView
 from widgets.states import Panel
@@ -35,6 +35,8 @@ class Step(QFrame):
         self.copy.clicked.connect(self._copy)
         self.reveal.clicked.connect(self._reveal)
         self.go.clicked.connect(lambda: panel.action_asked.emit(self.step.action))
+        for label in (self.title, self.detail):
+            label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         words = QVBoxLayout()
         words.setSpacing(1)
         row = QHBoxLayout()
