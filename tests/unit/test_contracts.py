@@ -103,7 +103,12 @@ def refused(source: Chain, timeframe: Timeframe = Timeframe.M5, **more: Any) -> 
         ("240", (7, 29), 29, ("no expiry in 30-45 days: 29 days, 19 Dec 26",)),
         ("240", (23, 60), 23, ("no expiry in 30-45 days: 23 days, 13 Dec 26",)),
         ("240", (52,), 52, ("no expiry in 30-45 days: 52 days, 11 Jan 27",)),
-        (None, (0, 3), 3, ()),
+        *((tf, (days,), days, ()) for tf in ("15", "30", "60", None) for days in (2, 7)),
+        *((tf, (1,), 1, ("no expiry in 2-7 days: 1 days, 21 Nov 26",)) for tf in ("15", "30", "60", None)),
+        *((tf, (8,), 8, ("no expiry in 2-7 days: 8 days, 28 Nov 26",)) for tf in ("15", "30", "60", None)),
+        *(("240", (days,), days, ()) for days in (30, 45)),
+        ("240", (46,), 46, ("no expiry in 30-45 days: 46 days, 05 Jan 27",)),
+        *((tf, (1,), 1, ("no expiry in 0DTE: 1 days, 21 Nov 26",)) for tf in ("3", "5")),
     ],
 )
 def test_the_expiry_follows_the_triggers_timeframe(
@@ -202,7 +207,8 @@ def test_a_locked_quote_is_passed_over() -> None:
     row = at_row(source, 600.0)
     found = chosen(changed(source, "bid", row, float(source.ask[row])))
     assert found.contract.strike != 600
-    assert any(n.why.startswith("locked at") for n in found.neighbours)
+    locked = next(n for n in found.neighbours if n.why.startswith("locked at"))
+    assert locked.delta is None
 
 
 @pytest.mark.parametrize(
@@ -215,6 +221,8 @@ def test_a_locked_quote_is_passed_over() -> None:
         (-1, 250, True),
         (99, -1, False),
         (-1, -1, True),
+        (0, -1, False),
+        (-1, 0, False),
     ],
 )
 def test_open_interest_or_volume_must_show_where_known(interest: int, volume: int, liquid: bool) -> None:
@@ -321,6 +329,20 @@ def test_in_the_last_ten_minutes_there_is_no_vol_to_choose_by() -> None:
     assert found.neighbours[0].why == "no implied vol"
 
 
+def test_ten_minutes_before_expiry_there_still_is_one() -> None:
+    late = datetime(2026, 11, 20, 20, 50, tzinfo=UTC)
+    source = chain((0,), (600,), now=late, bid=np.full(2, 0.50), ask=np.full(2, 0.52))
+    assert chosen(source, now=late).bucket is Bucket.ZERO_DTE
+
+
+def test_unknown_sizes_of_interest_are_said_to_be_unknown() -> None:
+    source = chain((0,), (600,))
+    nothing, unknown = np.zeros(2, np.int64), np.full(2, -1, np.int64)
+    assert refused(replace(source, open_interest=nothing, volume=unknown)).neighbours[0].why == (
+        "open interest 0, volume n/a"
+    )
+
+
 def test_a_quote_below_intrinsic_value_is_never_chosen() -> None:
     source = chain((0,), (580, 600))
     row = at_row(source, 580.0)
@@ -361,6 +383,8 @@ def test_a_multiplier_other_than_100_is_an_adjusted_contract() -> None:
 def test_without_the_underlyings_quote_nothing_is_chosen() -> None:
     one_sided = Quote(bid=None, ask=Decimal("600.01"), at=NOW)
     assert refused(chain(spot=one_sided)).refusal.code is Code.NO_MARKET_DATA
+    aged = Quote(bid=Decimal("599.99"), ask=Decimal("600.01"), at=NOW - timedelta(seconds=5))
+    assert chosen(chain(spot=aged)).spot is aged
     old = Quote(bid=Decimal("599.99"), ask=Decimal("600.01"), at=NOW - timedelta(seconds=6))
     found = refused(chain(spot=old)).refusal
     assert found.text == "STALE_QUOTE symbol=SPY age=6.0s limit=5s"

@@ -115,6 +115,8 @@ def test_how_far_the_mid_may_move(bid: str | None, ask: str, allowed: str) -> No
     ("bid", "ask", "old"),
     [
         ("3.06", "3.09", False),
+        ("3.0697", "3.0897", False),
+        ("3.0698", "3.0898", True),
         ("3.07", "3.10", True),
         ("2.89", "2.92", False),
         ("2.88", "2.91", True),
@@ -172,7 +174,9 @@ def test_who_may_answer_when(changes: dict[str, Any], by_hand: bool, text: str |
         (None, D("2.95"), "patience", None),
         (2, None, " ", "REASON_MISSING ticket=T4"),
         (None, D("2.95"), "", "REASON_MISSING ticket=T4"),
+        (1, None, "x", None),
         (0, None, "x", "BAD_QUANTITY quantity=0"),
+        (None, D("0.01"), "x", None),
         (None, D("2.955"), "x", "BAD_FIELD at limit limit=2.955 tick=0.01"),
         (None, D("0"), "x", "BAD_FIELD at limit limit=0 tick=0.01"),
     ],
@@ -260,6 +264,10 @@ def test_what_is_not_known_is_absent_from_the_strip() -> None:
     assert absent == (None,) * 10
     assert found.seconds_left == 0
     assert summary(atr=None).stop_atr is None
+    assert summary(underlying=None).stop_dollars is None
+    assert summary(ticket(expires=NOW + seconds(0.5))).seconds_left == 0.5
     assert summary(close=NOW - seconds(1)).expected_move is None
+    assert summary(close=NOW).expected_move is None
     assert summary(close=NOW - seconds(1)).minutes_to_close == 0
+    assert summary(close=NOW + seconds(30)).minutes_to_close == 0.5
     assert summary(ticket(purpose=Purpose.EXIT)).break_even is None
