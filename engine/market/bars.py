@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from engine.domain.values import Timeframe
 from engine.market.indicators import Indicators
 from engine.market.table import moment_of, seconds_of
 from engine.ports import Quotes
-from engine.sessions import Calendar, Session, new_york_day
+from engine.sessions import Calendar, CalendarError, Session, new_york_day
 
 HISTORY = {
     Timeframe.M3: 2,
@@ -213,7 +213,10 @@ class _Symbol:
 
 
 class BarBook:
-    """Bars and their facts by (symbol, timeframe), for a market that has one-minute bars."""
+    """Bars and their facts by (symbol, timeframe), for a market that has one-minute bars.
+
+    The market is at `now` before the book is asked: a recording that is still behind has not told its last minute.
+    """
 
     def __init__(self, calendar: Calendar, source: MinuteSource, quotes: Quotes | None = None) -> None:
         self._calendar = calendar
@@ -235,10 +238,6 @@ class BarBook:
             bias_1h=known.tracks[Timeframe.H1].indicators.bias,
         )
 
-    def indicators(self, symbol: str, timeframe: Timeframe, now: datetime) -> Indicators:
-        """The indicators of a timeframe as of its last completed bar."""
-        return self._at(symbol, now).tracks[timeframe].indicators
-
     def bars(self, symbol: str, timeframe: Timeframe, now: datetime) -> Sequence[Bar]:
         """Completed bars, oldest first: a few sessions of history and today's."""
         return tuple(self._at(symbol, now).tracks[timeframe].bars)
@@ -256,17 +255,18 @@ class BarBook:
             known = _Symbol(self._source, self._calendar, symbol, session)
         else:
             known = held[2]
-        if held is None or known is not held[2] or now > held[1]:
-            known.advance(now)
-            self._known[symbol] = (session.day, now, known)
+        known.advance(now)
+        self._known[symbol] = (session.day, now, known)
         return known
 
 
 def _sessions_before(calendar: Calendar, day: date, count: int) -> list[Session]:
     """Up to `count` sessions before `day`, oldest first; fewer at the calendar's beginning."""
     found: list[Session] = []
-    while len(found) < count and day - timedelta(days=7) >= calendar.first:
-        session = calendar.previous_session(day)
-        found.append(session)
-        day = session.day
+    try:
+        while len(found) < count:
+            found.append(calendar.previous_session(found[-1].day if found else day))
+    except CalendarError:
+        # The table begins here: whoever asks so early has less history, not an error.
+        return found[::-1]
     return found[::-1]

@@ -49,12 +49,11 @@ class RecordedMarket:
         self.session = calendar.session(self.day)
         for stem, files in read.items():
             self._add(stem, files, place if place.is_dir() else place.parent)
+        if not self._options:
+            raise RecordingError(
+                f"{place}: no option_quote_1m file beside {next(iter(found[min(found)].values())).name}"
+            )
         self._instants = self._timeline()
-
-    @property
-    def now(self) -> datetime | None:
-        """The moment up to which everything was applied."""
-        return self._now
 
     def instants(self) -> Sequence[datetime]:
         """Every moment at which something becomes known, in order (UTC)."""

@@ -72,6 +72,14 @@ def test_a_malformed_file_is_named_with_its_column(
     assert str(error.value).startswith(f"{path}: ")
 
 
+def test_an_empty_text_of_another_encoding_is_refused_too(table: pa.Table, tmp_path: Path) -> None:
+    path = tmp_path / QUOTES
+    coded = put("right", lambda one: pa.array([None, *one["right"].to_pylist()[1:]], pa.string()).dictionary_encode())
+    pq.write_table(coded(table), path)
+    with pytest.raises(RecordingError, match="column 'right' is empty in 1 rows"):
+        read_quotes(path, options=True)
+
+
 def test_too_many_roots_are_refused(table: pa.Table, tmp_path: Path) -> None:
     path = tmp_path / QUOTES
     pq.write_table(put("root", lambda one: pa.array([f"R{n}" for n in range(one.num_rows)]))(table), path)

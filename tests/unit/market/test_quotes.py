@@ -61,11 +61,12 @@ def test_a_new_contract_finds_its_place_and_the_others_keep_their_quotes() -> No
     market.put_option(contract("10.00", Right.PUT), quote("0.20", "0.30", 2))
     market.put_contracts([contract("10.00"), contract("11.00"), contract("9.00", expiry=date(2026, 11, 25))])
     market.put_activity(contract("11.00"), volume=9)
+    market.put_activity(contract("11.00"), open_interest=71)
     chain = market.chain("ABC")
     assert chain is not None
     assert [chain.contract(row) for row in range(len(chain))] == [contract("10.00", Right.PUT), contract("11.00")]
     assert chain.quote(1) == quote("0.50", "0.60", 1)
-    assert (int(chain.open_interest[1]), int(chain.volume[1])) == (70, 9)
+    assert (int(chain.open_interest[1]), int(chain.volume[1])) == (71, 9)
     assert chain.known_at == NOW + timedelta(seconds=2)
     assert market.find(contract("9.00", expiry=date(2026, 11, 25)).osi) is not None
     assert market.option(contract("10.00")) is None

@@ -269,3 +269,31 @@ def test_quotes_alone_give_the_close_as_their_mid(data: Path, tmp_path: Path) ->
 def test_several_days_in_one_folder_must_be_named(data: Path) -> None:
     with pytest.raises(RecordingError, match=r"more than one day \(2014-06-05, 2015-12-24, .*SPY_20230803"):
         RecordedMarket(data / "option_day", CALENDAR)
+
+
+def test_a_day_without_option_quotes_is_refused(data: Path, tmp_path: Path) -> None:
+    name = "SPY_20230803_underlying_trade_1m.parquet"
+    shutil.copyfile(data / "option_day" / name, tmp_path / name)
+    with pytest.raises(RecordingError, match=rf"no option_quote_1m file beside {name}"):
+        RecordedMarket(tmp_path / "SPY_20230803", CALENDAR)
+
+
+def test_an_underlying_without_trades_has_quotes_and_no_bars(data: Path, tmp_path: Path) -> None:
+    for kind in ("option_quote_1m", "underlying_quote_1m"):
+        shutil.copyfile(data / "option_day" / f"TWX_20140605_{kind}.parquet", tmp_path / f"TWX_20140605_{kind}.parquet")
+    market = RecordedMarket(tmp_path, CALENDAR)
+    market.advance(utc("2014-06-05T18:00"))
+    quote = market.underlying("TWX")
+    assert quote is not None
+    assert quote.two_sided
+    facts = BarBook(CALENDAR, market, market).facts_for("TWX", Timeframe.M3, utc("2014-06-05T18:00"))
+    assert (facts.price, facts.vwap) == (float(quote.mid or 0), None)
+
+
+def test_the_index_is_found_beside_the_options_on_it_or_not_at_all(data: Path, tmp_path: Path) -> None:
+    name = "SPXW_20210104_option_quote_1m.parquet"
+    shutil.copyfile(data / "option_day" / name, tmp_path / name)
+    market = RecordedMarket(tmp_path, CALENDAR)
+    market.advance(utc("2021-01-04T18:00"))
+    assert market.underlying("SPXW") is None
+    assert tuple(market.symbols()) == ("SPXW",)
