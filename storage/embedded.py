@@ -117,7 +117,7 @@ class EmbeddedPostgres:
     async def stop(self) -> None:
         """Stop the server if it is ours and no other engine uses it; leave it otherwise. Safe to call twice."""
         self._stopping = True
-        if self._pid and self._take_lock() and self._lives() and not await self._others():
+        if self._pid and self._take_lock() and not (self._lives() and await self._others()):
             await self._shut_down()
         self._pid = 0
         self._release_lock()
@@ -267,7 +267,7 @@ class EmbeddedPostgres:
 
     async def _shut_down(self) -> None:
         for how, patience in ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0)):
-            with contextlib.suppress(ProcessLookupError):
+            if self._lives():
                 os.kill(self._pid, how)
             deadline = time.monotonic() + patience
             while time.monotonic() < deadline:

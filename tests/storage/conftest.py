@@ -1,0 +1,3 @@
+"""Storage tests run against a real server."""
+
+from tests.fixtures_postgres import *  # noqa: F403
