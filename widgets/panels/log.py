@@ -12,7 +12,7 @@ from widgets.theme import Look
 COLUMNS = (
     Column[LogRow]("Time", lambda r: numbers.clock(r.at), "00:00:00", LEFT, "low", help="New York"),
     Column[LogRow]("Level", lambda r: r.level.upper(), "CRITICAL", LEFT, lambda r: "low" if r.level == "info" else "hi", 500),
-    Column[LogRow]("Source", lambda r: r.source, "simulator.feed", LEFT, "mid", drop=1),
+    Column[LogRow]("Source", lambda r: r.source, "SignalReceived 18,204", LEFT, "mid", drop=1, elide=True),
     Column[LogRow]("What", lambda r: " ".join(r.text.split()), "…", LEFT, stretch=True),
 )  # fmt: skip
 

@@ -1,0 +1,129 @@
+"""The top and the bottom of the desk: band, tape, account line, lamps, first steps."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from engine.domain.values import Value
+from engine.domain.views import Face, HeaderView, HealthView, Lamp, LampState, Tick, WelcomeStep, WelcomeView
+from engine.portfolio.account import day_pnl
+from engine.risk.book import day_budget_used
+from engine.views.seen import Seen, age, left
+
+
+class Vitals(Value, frozen=True, kw_only=True):
+    """What the frame of the house knows of itself. Milliseconds and seconds."""
+
+    address: str
+    """Where the webhook listens; empty while it does not."""
+    market: str
+    """simulated, recorded."""
+    ledger_seq: int
+    ledger_available: bool
+    ledger_name: str
+    """`embedded Postgres`."""
+    slowest_step: float
+    loop_block: float
+    """Longest block of the loop seen lately, milliseconds."""
+    heard_ago: float | None
+    weighing: int = 0
+    problems: tuple[str, ...] = ()
+
+
+def header_view(seen: Seen, market: str) -> HeaderView:
+    book, halt, risk = seen.book, seen.state.halt, seen.settings.risk
+    source = market.split(":", 1)[0].upper()
+    opens = None if seen.to_close is not None else seen.calendar.next_open(seen.now)
+    heat = None
+    if book is not None and book.equity > 0:
+        heat = round(float(sum((e.risk for e in book.exposures), Decimal(0)) / book.equity), 4)
+    return HeaderView(
+        account="PAPER",
+        market=source,
+        now=seen.now.replace(microsecond=0),
+        ticks=tuple(_tick(seen, symbol) for symbol in seen.quotes.symbols()),
+        session=seen.calendar.market_session(seen.now).value,
+        to_close=None if seen.to_close is None else left(seen.to_close),
+        to_open=None if opens is None else left((opens - seen.now).total_seconds()),
+        equity=book.equity if book else None,
+        day_pnl=day_pnl(book.account, book.equity) if book else None,
+        budget_used=day_budget_used(book) if book else None,
+        budget=(risk.day_budget * book.equity).quantize(Decimal(1)) if book else None,
+        heat=heat,
+        heat_limit=float(risk.max_heat),
+        halted=halt is not None and halt.latched,
+        halt_by=halt.by if halt else "",
+        halt_reason=halt.reason if halt else "",
+        policy=seen.settings.approvals.policy.value,
+    )
+
+
+def _tick(seen: Seen, symbol: str) -> Tick:
+    quote = seen.quotes.underlying(symbol)
+    if quote is None or quote.mid is None:
+        return Tick(symbol=symbol, price=None, change=None)
+    reference = seen.references.get(symbol)
+    price = quote.mid.quantize(Decimal("0.01"))
+    old = quote.age(seen.now)
+    return Tick(
+        symbol=symbol,
+        price=price,
+        change=round(float(price / reference - 1), 4) if reference else None,
+        age=age(old) if old > 1 else None,
+        stale=old > seen.settings.market.quote_age(quote.source),
+    )
+
+
+def health_view(seen: Seen, vitals: Vitals) -> HealthView:
+    ok, off, warn, bad = LampState.OK, LampState.OFF, LampState.WARN, LampState.BAD
+    quotes = [seen.quotes.underlying(symbol) for symbol in seen.quotes.symbols()]
+    ages = [quote.age(seen.now) for quote in quotes if quote is not None]
+    limit = seen.settings.market.quote_age(vitals.market)
+    silent = not ages or max(ages) > limit
+    slow = vitals.slowest_step > 50
+    block = vitals.loop_block > 20
+    lamps = [
+        Lamp(id="engine", name="Engine", state=warn if slow else ok, text=f"{vitals.slowest_step:.0f} ms",
+             detail=f"slowest step; {vitals.weighing} waiting to be weighed"),
+        Lamp(id="webhook", name="Webhook", state=ok if vitals.address else bad,
+             text=vitals.address.rsplit(":", 1)[-1] if vitals.address else "not listening", detail=vitals.address,
+             todo="" if vitals.address else "Set another intake.port and start again",
+             age=None if vitals.heard_ago is None else age(vitals.heard_ago)),
+        Lamp(id="market", name="Market", state=warn if silent else ok, text=vitals.market.split(":", 1)[0],
+             detail=f"{len(quotes)} symbols", todo="No orders are priced from quotes this old" if silent else "",
+             age=age(max(ages)) if ages else None),
+        Lamp(id="ledger", name="Ledger", state=ok if vitals.ledger_available else bad,
+             text=f"{vitals.ledger_seq:,}" if vitals.ledger_available else "away", detail=vitals.ledger_name,
+             todo="" if vitals.ledger_available else "Facts are kept in order and written when it is back; no new risk"),
+        Lamp(id="loop", name="Loop", state=warn if block else ok, text=f"{vitals.loop_block:.0f} ms",
+             detail="longest block lately; 20 ms is the budget"),
+        Lamp(id="redis", name="Redis", state=off, text="not set", detail="hot state is kept in this process"),
+        Lamp(id="telegram", name="Telegram", state=off, text="not set", detail="approvals on this desk only"),
+    ]  # fmt: skip
+    lamps += [Lamp(id=f"problem{n}", name="Notice", state=warn, text=words) for n, words in enumerate(vitals.problems)]
+    return HealthView(lamps=tuple(lamps))
+
+
+def welcome_view(seen: Seen, vitals: Vitals, secret: str) -> WelcomeView:
+    """The steps to the first signal. `secret`: the webhook's, shown masked."""
+    account = seen.state.account
+    cash = f"{account.cash:,.2f} USD, simulated money." if account else "It opens with the first start."
+    url = f"{vitals.address}/webhook/signal"
+    body = '{"ticker":"SPY","action":"buy","timeframe":"5"}'
+    curl = f"curl -X POST '{url}?token={secret}' -d '{body}'"
+    heard = bool(seen.state.heard)
+    steps = (
+        WelcomeStep(title="Paper account is open", detail=f"{cash} Nothing here can reach a real broker.", done=account is not None),
+        WelcomeStep(title="Ledger is running", detail=f"{vitals.ledger_name}: every fact is appended and hash-chained.",
+                    done=vitals.ledger_available),
+        WelcomeStep(title=f"Market is {vitals.market.split(':', 1)[0]}",
+                    detail=f"{', '.join(seen.quotes.symbols())} are watched.", done=True),
+        WelcomeStep(title="Take the webhook's address to your sender",
+                    detail="Alerts are posted here. From outside this machine a tunnel to this port is needed.",
+                    done=heard, copy=url),
+        WelcomeStep(title="The secret", detail="As ?token=… in the address, a Bearer header, or “secret” in the body.",
+                    done=heard, copy=secret, secret=True),
+        WelcomeStep(title="Hear the first signal", detail="Send one from here, or copy a line for a shell (it holds the secret).",
+                    done=heard, copy=curl, secret=True, action="" if heard else "welcome.test", button="Send a test signal"),
+    )  # fmt: skip
+    return WelcomeView(steps=steps, face=Face())
