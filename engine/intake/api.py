@@ -15,6 +15,7 @@ from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from fastapi.security import HTTPBearer
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from engine.domain.commands import Command
@@ -45,6 +46,15 @@ from engine.settings import IntakeSettings
 Id = Annotated[str, PathParameter(max_length=64, pattern=r"^[A-Za-z0-9_.:\-]+$")]
 Seq = Annotated[int, PathParameter(ge=1, le=2**62)]
 
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""The framework would hand requests, with their query, to any tracer in the process: `?token=` is in it."""
+
 _MISSING = frozenset({Code.TICKET_UNKNOWN, Code.POSITION_UNKNOWN, Code.ORDER_UNKNOWN, Code.DECISION_UNKNOWN})
 _WRONG = frozenset({Code.REASON_MISSING, Code.BAD_QUANTITY})
 _BOUNDS = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
@@ -69,6 +79,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
         responses={401: {"model": Problem}, 403: {"model": Problem}, 429: {"model": Problem}},
     )
     app.add_middleware(Guard, webhook=webhook, credentials=credentials, settings=settings, tally=tally)
@@ -107,6 +118,13 @@ def _add_reading(app: FastAPI, desk: Desk, tally: Tally) -> None:
     @app.get("/api/decisions/current", summary="The newest decision", tags=["read"], dependencies=token)
     async def current() -> Response:
         return _json(desk.view("decision"))
+
+    @app.get("/api/quotes/{symbol}", summary="The underlying's quote now", tags=["read"], dependencies=token)
+    async def quote(symbol: Annotated[str, PathParameter(max_length=12, pattern="^[A-Z0-9.]+$")]) -> Response:
+        found = desk.quote(symbol)
+        if found is None:
+            raise HTTPException(404, f"no quote of {symbol}")
+        return _json(found)
 
     @app.get("/api/ledger", summary="Facts after a seq, oldest first", tags=["read"], dependencies=token)
     async def ledger(

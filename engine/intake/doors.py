@@ -73,6 +73,10 @@ class Desk(Protocol):
         """One of `VIEWS`, as it is now."""
         ...
 
+    def quote(self, symbol: str) -> Row | None:
+        """The underlying's quote now, with age and source; None where there is none."""
+        ...
+
     async def facts(self, after: int, limit: int, kind: str | None, symbol: str | None) -> Sequence[Row]:
         """Facts after a seq, oldest first."""
         ...

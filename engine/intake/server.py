@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine.intake.http import App
 
@@ -21,6 +23,14 @@ IDLE = 75
 """Seconds an idle connection is kept."""
 
 OnListening = Callable[[str, int], None]
+
+
+class _Protocol(HttpToolsProtocol):
+    """Without an access log, whatever handlers hang on its logger: it would write down `?token=`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -50,12 +60,13 @@ async def serve(app: App, host: str, port: int, on_listening: OnListening | None
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
         access_log=False,
         log_config=None,
+        log_level="warning",
         server_header=False,
         date_header=False,
         timeout_keep_alive=IDLE,
@@ -82,5 +93,9 @@ async def _stop(server: uvicorn.Server, listener: socket.socket) -> None:
     except asyncio.CancelledError:
         # Asked a second time: hang up at once.
         server.force_exit = True
+        for task in list(server.server_state.tasks):
+            task.cancel()
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
         await stopping
         raise

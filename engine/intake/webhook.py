@@ -40,7 +40,7 @@ PATHS: dict[str, Kind | None] = {
     "/webhook/phase": "phase",
     "/webhook/trend": "trend",
 }
-DRAIN = 1024 * 1024
+DRAIN = 8 * 1024 * 1024
 """A body over the limit is read away up to here, bytes, so that its sender can read the answer; beyond, we hang up."""
 
 

@@ -36,6 +36,13 @@ class MemoryHearing:
         self.away = False
         self._known: dict[str, int] = {}
 
+    def forget(self) -> None:
+        """As new."""
+        self.facts.clear()
+        self.heard.clear()
+        self._known.clear()
+        self.away = False
+
     async def hear(self, heard: Heard) -> Answer:
         if self.away:
             raise LedgerAway("no database")
@@ -74,6 +81,13 @@ class MemoryDesk:
         self.commands: list[Command] = []
         self.refusal: Refusal | None = None
 
+    def forget(self) -> None:
+        """As new."""
+        self.hearing.forget()
+        self.views.clear()
+        self.commands.clear()
+        self.refusal = None
+
     async def command(self, command: Command) -> Done:
         if self.hearing.away:
             raise LedgerAway("no database")
@@ -86,6 +100,9 @@ class MemoryDesk:
     async def facts(self, after: int, limit: int, kind: str | None, symbol: str | None) -> Sequence[Row]:
         found = [fact for fact in self.hearing.facts if fact.seq > after and kind in (None, fact.kind)]
         return found[:limit]
+
+    def quote(self, symbol: str) -> Row | None:
+        return {"symbol": symbol, "mid": "660.00"} if symbol == "SPY" else None
 
     async def story(self, seq: int) -> Sequence[Row]:
         return [fact for fact in self.hearing.facts if fact.seq == seq]
