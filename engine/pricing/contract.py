@@ -35,16 +35,8 @@ def implied_of(
     None where there is none to be had: a one-sided or crossed quote, under 10 minutes to expiry, below intrinsic value,
     no time value, or a vega under half a cent.
     """
-    seconds = (expiry - now).total_seconds()
-    mid = _mid(quoted)
-    if mid is None or seconds < MIN_SECONDS_FOR_IV:
-        return None
-    t, is_call = seconds / SECONDS_A_YEAR, contract.right is Right.CALL
-    vol = float(implied_vol(mid, float(spot), float(contract.strike), t, rate, carry, is_call).vol[0])
-    if vol != vol:
-        return None
-    vega = european.greeks(float(spot), float(contract.strike), t, rate, carry, vol, is_call).vega
-    return vol if vega >= MIN_VEGA_FOR_IV else None
+    found = _implied(contract, quoted, spot, now, expiry, rate, carry)
+    return found[0] if found is not None else None
 
 
 def greeks_of(
@@ -63,14 +55,18 @@ def greeks_of(
     Where its quote gives no vol, `fallback_vol` (the position's last, say) is used and stands in `iv`; without one, and
     once the contract has expired, there are no Greeks: None.
     """
-    vol = implied_of(contract, quoted, spot, now, expiry, rate, carry)
-    if vol is None:
-        vol = fallback_vol
+    found = _implied(contract, quoted, spot, now, expiry, rate, carry)
+    if found is not None:
+        return rounded(*found, ())
     t = year_fraction(now, expiry)
-    if vol is None or t <= 0:
+    if fallback_vol is None or t <= 0:
         return None
-    found = european.greeks(float(spot), float(contract.strike), t, rate, carry, vol, contract.right is Right.CALL)
-    return rounded(vol, found, ())
+    is_call = contract.right is Right.CALL
+    return rounded(
+        fallback_vol,
+        european.greeks(float(spot), float(contract.strike), t, rate, carry, fallback_vol, is_call),
+        (),
+    )
 
 
 def value_at(
@@ -97,6 +93,28 @@ def rounded(vol: float, arrays: european.GreeksArrays, row: int | tuple[()]) -> 
         theta=round(float(arrays.theta[row]), DECIMALS),
         rho=round(float(arrays.rho[row]), DECIMALS),
     )
+
+
+def _implied(
+    contract: OptionContract,
+    quoted: Quote | Decimal | float,
+    spot: Decimal | float,
+    now: datetime,
+    expiry: datetime,
+    rate: float,
+    carry: float,
+) -> tuple[float, european.GreeksArrays] | None:
+    """The vol of the quote and the Greeks at it, which had to be computed to trust the vol."""
+    seconds = (expiry - now).total_seconds()
+    mid = _mid(quoted)
+    if mid is None or seconds < MIN_SECONDS_FOR_IV:
+        return None
+    at, strike, t, is_call = float(spot), float(contract.strike), seconds / SECONDS_A_YEAR, contract.right is Right.CALL
+    vol = float(implied_vol(mid, at, strike, t, rate, carry, is_call).vol[0])
+    if vol != vol:
+        return None
+    found = european.greeks(at, strike, t, rate, carry, vol, is_call)
+    return (vol, found) if found.vega >= MIN_VEGA_FOR_IV else None
 
 
 def _mid(quoted: Quote | Decimal | float) -> float | None:

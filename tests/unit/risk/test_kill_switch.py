@@ -56,10 +56,19 @@ def test_a_resume_remembers_the_drawdown_that_was_accepted() -> None:
         (halted(), 100000, "0.10"),
         (halted(latched=False), 100000, "0.10"),
         (halted(latched=False, accepted_drawdown=D("0.02"), accepted_peak=D(100000)), 100000, "0.10"),
+        (halted(latched=False, accepted_drawdown=D("0.10"), accepted_peak=D(100000)), 100000, "0.15"),
         (halted(latched=False, accepted_drawdown=D("0.11"), accepted_peak=D(100000)), 100000, "0.16"),
         (halted(latched=False, accepted_drawdown=D("0.11"), accepted_peak=D(100000)), 100001, "0.10"),
     ],
-    ids=["never", "latched", "resumed long ago", "resumed above the limit", "accepted", "a new peak since"],
+    ids=[
+        "never",
+        "latched",
+        "resumed long ago",
+        "resumed above the limit",
+        "accepted at it",
+        "accepted",
+        "a new peak since",
+    ],
 )
 def test_after_a_resume_the_drawdown_halts_again_further_down_until_a_new_peak(
     current: Halt | None, peak: int, limit: str
@@ -74,6 +83,7 @@ def test_after_a_resume_the_drawdown_halts_again_further_down_until_a_new_peak(
         ("97087", {}, "day budget is lost", {"day_loss": "$2913.00", "limit": "3.00%"}),
         ("0", {"peak_equity": D(0)}, None, {}),
         ("97088", {}, None, {}),
+        ("100000", {"prior_equity": D(103000)}, "day budget is lost", {"day_loss": "$3000.00", "limit": "3.00%"}),
         ("100000", {}, None, {}),
     ],
 )

@@ -158,3 +158,11 @@ def test_same_bets_are_those_of_the_group_in_the_same_direction() -> None:
 def test_an_account_without_a_peak_has_no_drawdown() -> None:
     assert book(account=account(peak_equity=D(0))).drawdown == 0
     assert book(equity=120000).drawdown == 0
+    assert book(equity=120000).day_loss == 0
+    assert book(equity=90000, account=account(peak_equity=D(1))).drawdown == 0
+
+
+def test_half_a_quote_has_no_spread_and_beta_weighs_the_delta() -> None:
+    assert proposal(quote=quote(None, "3.00")).half_spread == 0
+    assert proposal().half_spread == D("0.01")
+    assert proposal(beta=D(2)).delta_dollars == 2 * D("0.45") * 100 * 600

@@ -270,13 +270,15 @@ def test_a_conflict_with_a_higher_timeframe_shows_both_values(
         ({"weekday": Weekday.FRIDAY}, NOW, 1.5, "1", 1),
         ({"weekday": None}, NOW, 1.5, "1", 0),
         ({"session": MarketSession.MIDDAY, "weekday": Weekday.TUESDAY}, NOW - timedelta(hours=1), 1.5, "0.818182", 2),
+        ({"session": MarketSession.AFTERHOURS, "weekday": Weekday.TUESDAY}, NOW, 1.5, "0.909091", 2),
+        ({"session": MarketSession.MIDDAY, "weekday": Weekday.FRIDAY}, NOW - timedelta(hours=1), 1.5, "0.9", 2),
         ({"session": MarketSession.MIDDAY}, NOW - timedelta(hours=1), 6.0, "1", 1),
         ({"session": MarketSession.MIDDAY}, NOW - timedelta(hours=1), None, "1", 1),
         ({"weekday": Weekday.WEDNESDAY, "session": MarketSession.AFTERHOURS}, NOW + timedelta(days=3), 1.5, "1", 0),
     ],
     ids=[
         "as the clock says", "sent smaller", "sent larger", "weekday larger", "weekday smaller", "no weekday sent",
-        "both", "bounded anyway", "no multiplier", "weekend",
+        "both", "one smaller, one larger", "one larger, one smaller", "bounded anyway", "no multiplier", "weekend",
     ],
 )  # fmt: skip
 def test_the_smaller_multiplier_counts_when_the_senders_clock_is_wrong(

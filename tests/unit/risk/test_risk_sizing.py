@@ -74,7 +74,8 @@ def test_factors_that_have_no_source_count_as_one_and_are_shown() -> None:
 @pytest.mark.parametrize(("given", "counted"), [("0.8", "0.8"), ("0.2", "0.5"), ("1.4", "1")])
 def test_confidence_and_regime_factors_stay_between_half_and_one(given: str, counted: str) -> None:
     assert sized(confidence_factor=D(given)).risk_budget == D("1000.50") * D(counted)
-    assert sized(regime_factor=D(given)).regime_factor == D(counted)
+    regime = sized(regime_factor=D(given))
+    assert (regime.regime_factor, regime.risk_budget) == (D(counted), D("1000.50") * D(counted))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +122,7 @@ def test_a_quantity_that_was_shown_is_never_exceeded() -> None:
     found = sized(recommended=5, at_most=2)
     assert (found.quantity, found.capped_by) == (2, "ticket")
     assert sized(recommended=3, at_most=9).capped_by == ""
+    assert sized(recommended=3, at_most=3).capped_by == ""
 
 
 @pytest.mark.parametrize(
