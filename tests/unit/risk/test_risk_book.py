@@ -119,7 +119,9 @@ def test_a_working_entry_reserves_what_is_not_filled_yet(limit: Any, filled: int
     )  # fmt: skip
     found = exposure_of_order(order, ticket(), D(600), TODAY)
     assert (found.value, found.risk, found.quantity) == (D(value), D(risk), 4 - filled)
-    assert (found.key, found.structure) == ("O6", "T4")
+    assert (found.key, found.structure, found.expires_today) == ("O6", "T4", False)
+    last_day = contract().expiry
+    assert exposure_of_order(order, ticket(), D(600), last_day).expires_today
 
 
 def test_an_entry_of_an_empty_ticket_reserves_no_risk() -> None:
