@@ -119,6 +119,9 @@ class EmbeddedPostgres:
         self._stopping = True
         if self._pid and self._take_lock() and not (self._lives() and await self._others()):
             await self._shut_down()
+        if self._child is not None:
+            self._child.returncode = 0  # it lives on, on purpose: Python need not warn of it
+            self._child = None
         self._pid = 0
         self._release_lock()
 
@@ -267,7 +270,7 @@ class EmbeddedPostgres:
 
     async def _shut_down(self) -> None:
         for how, patience in ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0)):
-            if self._lives():
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, how)
             deadline = time.monotonic() + patience
             while time.monotonic() < deadline:
