@@ -191,6 +191,12 @@ class Docks(QMainWindow):
     def _sizes(self, way: Qt.Orientation, **sizes: int) -> None:
         self.resizeDocks([self.docks[name] for name in sizes], [self.look.px(s) for s in sizes.values()], way)
 
+    def _sides(self, left: str, left_width: int, middle: str, right: str, right_width: int) -> None:
+        """Side columns as wide as their text needs; the middle takes the rest."""
+        widths = {name: self.look.px(width) for name, width in ((left, left_width), (right, right_width)) if name}
+        widths[middle] = max(self.look.px(300), self.width() - sum(widths.values()))
+        self.resizeDocks([self.docks[name] for name in widths], list(widths.values()), H)
+
     def _trade(self) -> None:
         self._place(
             "confluence",
@@ -200,8 +206,7 @@ class Docks(QMainWindow):
             ("exits", "approvals", V), ("greeks", "exits", V),
         )  # fmt: skip
         self._tabs("story", "health", "log", "welcome")
-        wide = max(self.width(), 1200)
-        self._sizes(H, confluence=384, positions=wide - 384 - 432, approvals=432)
+        self._sides("confluence", 384, "positions", "approvals", 432)
         self._sizes(V, confluence=246, decision=392, signals=300)
         self._sizes(V, positions=262, orders=148, story=520)
         self._sizes(V, approvals=480, exits=190, greeks=262)
@@ -211,13 +216,13 @@ class Docks(QMainWindow):
             "signals", ("story", "signals", H), ("decision", "signals", V), ("log", "story", V), ("greeks", "log", H)
         )
         self._tabs("log", "health", "welcome")
-        self._sizes(H, signals=460, story=max(self.width(), 1200) - 460)
+        self._sides("signals", 460, "story", "", 0)
         self._sizes(V, signals=480, decision=400)
         self._sizes(V, story=560, log=320)
 
     def _quiet(self) -> None:
         self._place("positions", ("approvals", "positions", H), ("exits", "positions", V), ("greeks", "approvals", V))
-        self._sizes(H, positions=max(self.width(), 1200) - 432, approvals=432)
+        self._sides("", 0, "positions", "approvals", 432)
         self._sizes(V, positions=560, exits=340)
         self._sizes(V, approvals=600, greeks=300)
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QScrollArea, QSpinBox, QVBoxLayout, QWidget
 
 from engine.domain.commands import Approve, Reject
 from engine.domain.values import Purpose
@@ -82,14 +82,27 @@ class ApprovalsPanel(Panel):
         hands.addWidget(self.send_button, 2)
         hands.addWidget(self.reject_button, 1)
         hands.addWidget(self.change_button, 1)
-        column = QVBoxLayout()
+        page = QWidget()
+        page.setObjectName("approvals.page")
+        page.setAccessibleName("Ticket")
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget in (self.headline, self.strip_view, self.notes, self.payoff, self.foot, self.form):
+        for widget in (self.strip_view, self.notes, self.payoff, self.foot):
             column.addWidget(widget)
-        self.box.addLayout(column)
+        column.addStretch(1)
+        column.setStretch(2, 100)
+        area = QScrollArea()
+        area.setObjectName("approvals.area")
+        area.setAccessibleName("Ticket")
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(page)
+        self.box.addWidget(self.headline)
+        self.box.addWidget(area, 1)
+        self.box.addWidget(self.form)
         self.box.addLayout(hands)
-        self.box.addStretch(1)
-        self.box.setStretch(0, 100)
         self.content.setFocusProxy(self.send_button)
         self.form.hide()
 
