@@ -13,9 +13,9 @@ import msgspec
 
 from engine.domain.entities import Order, Position
 from engine.domain.marks import ExitDistance, Mark
-from engine.domain.values import ExitAction, OrderType, Priority, Value
+from engine.domain.values import ExitAction, ExitReason, OrderType, Priority, Value
 from engine.exits.context import ExitContext
-from engine.exits.rules import RULES, Proof, Rule
+from engine.exits.rules import ASKING, RULES, Proof, Rule
 from engine.exits.rules.premium import arm_level
 from engine.settings import ExitSettings
 
@@ -106,7 +106,8 @@ def evaluate(
     overtaken = state.overtaken
     if closer is not None:
         if closer[1].action is ExitAction.TICKET:
-            said.add(closer[0].name)
+            # one answer answers every question that asks for no more than this one
+            said.update(rule.name for rule, found in proven if _asked_by(found, closer[1]))
         if context.working is not None:
             overtaken = context.working.id
     for rule, found in proven:
@@ -121,6 +122,12 @@ def evaluate(
         armed=armed,
         confirmation=msgspec.structs.replace(state, first=first, said=frozenset(said), overtaken=overtaken),
     )
+
+
+def ask_again(confirmation: Confirmation, reason: ExitReason | None) -> Confirmation:
+    """Let a question be asked anew although its condition never cleared: for a ticket that ran out or was denied
+    without a person's answer, or an exit order that ended unfilled."""
+    return msgspec.structs.replace(confirmation, said=confirmation.said - ASKING.get(reason, frozenset()))
 
 
 def _new_day(confirmation: Confirmation, day: date) -> Confirmation:
@@ -176,6 +183,10 @@ def _closer(
     if context.working is not None and not _overtakes(best[1], context.working, state):
         return None
     return best
+
+
+def _asked_by(found: ExitDistance, question: ExitDistance) -> bool:
+    return found.action is ExitAction.TICKET and found.quantity <= question.quantity
 
 
 def _overtakes(found: ExitDistance, working: Order, state: Confirmation) -> bool:

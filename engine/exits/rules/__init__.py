@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.domain.values import ExitReason
 from engine.exits.rules.base import Proof, Rule
 from engine.exits.rules.clock import ExpiresTomorrow, ExpiryClock, ExpiryWarning, MaxHold
 from engine.exits.rules.greeks import DeltaLimit, GammaRisk, IvCrush, ThetaDecay
@@ -27,4 +28,13 @@ RULES: tuple[Rule, ...] = (
     MaxHold(),
 )
 
-__all__ = ["RULES", "Proof", "Rule"]
+ASKING: dict[ExitReason | None, frozenset[str]] = {
+    ExitReason.TARGET_1: frozenset({TargetOne().name}),
+    ExitReason.TARGET_2: frozenset({TargetTwo().name}),
+    ExitReason.PROFIT_TARGET: frozenset({ProfitTarget().name}),
+    ExitReason.THESIS_BROKEN: frozenset({ThesisBroken().name}),
+    ExitReason.TIME_STOP: frozenset({ExpiresTomorrow().name}),
+}
+"""Reason of an exit ticket -> the rules that may have asked for it."""
+
+__all__ = ["ASKING", "RULES", "Proof", "Rule"]

@@ -13,7 +13,7 @@ from engine.domain.entities import Position
 from engine.domain.marks import Mark
 from engine.domain.values import ExitAction, ExitReason, Greeks, OrderType, Purpose, Quote, Side
 from engine.exits.context import exit_context
-from engine.exits.monitor import Confirmation, Evaluation, evaluate
+from engine.exits.monitor import Confirmation, Evaluation, ask_again, evaluate
 from engine.portfolio.marks import mark as mark_of
 from engine.settings import ExitSettings
 from tests.builders_trading import (
@@ -243,6 +243,39 @@ def test_a_question_is_asked_once() -> None:
     assert closed_by(watch.see("2.00", after=1)) is None
 
 
+@pytest.mark.parametrize(
+    ("reason", "again"), [(ExitReason.THESIS_BROKEN, True), (ExitReason.TARGET_1, False), (None, False)]
+)
+def test_a_question_that_nobody_answered_is_asked_again_on_request(reason: ExitReason | None, again: bool) -> None:
+    watch = Watch(position(4, thesis_broken="exit notice"))
+    watch.see("2.00")
+    watch.confirmation = ask_again(watch.confirmation, reason)
+    assert (closed_by(watch.see("2.00", after=1)) is ExitReason.THESIS_BROKEN) is again
+
+
+@pytest.mark.parametrize(
+    ("held", "context", "mid"),
+    [
+        (position(4), {"underlying": quote("605.00", "605.02"), "underlying_last": d(606)}, "2.00"),
+        (position(4), {"underlying": quote("610.00", "610.02"), "underlying_last": d(611)}, "2.00"),
+        (position(4), {}, "3.10"),
+        (position(4, thesis_broken="exit notice"), {}, "2.00"),
+        (position(4, contract=TODAY), {}, "2.00"),
+    ],
+)
+def test_every_rule_that_asks_can_be_asked_again(held: Position, context: dict[str, Any], mid: str) -> None:
+    watch = Watch(held)
+    watch.context = context
+    asked = watch.see(mid).closer or watch.see(mid, after=1).closer
+    assert asked is not None
+    assert asked.action is ExitAction.TICKET
+    assert watch.see(mid, after=1).closer is None
+    watch.confirmation = ask_again(watch.confirmation, asked.reason)
+    again = watch.see(mid, after=1).closer
+    assert again is not None
+    assert again.reason is asked.reason
+
+
 def test_a_pending_ticket_keeps_other_questions_waiting_but_no_stop() -> None:
     pending = ticket(4, purpose=Purpose.EXIT, side=Side.SELL, position="P9")
     watch = Watch(position(4, thesis_broken="exit notice"))
@@ -322,6 +355,21 @@ def test_beyond_both_targets_the_second_closes_all() -> None:
     assert closed_by(found) is ExitReason.TARGET_2
     assert found.closer is not None
     assert found.closer.quantity == 4
+
+
+def test_one_answer_answers_every_lesser_question() -> None:
+    watch = Watch(position(4, thesis_broken="exit notice"))
+    watch.context = {"underlying": quote("610.00", "610.02"), "underlying_last": d(611)}
+    assert closed_by(watch.see("2.90")) is ExitReason.TARGET_2
+    assert closed_by(watch.see("2.90", after=1)) is None
+
+
+def test_a_question_about_all_follows_one_about_half() -> None:
+    watch = Watch()
+    watch.context = {"underlying": quote("605.00", "605.02"), "underlying_last": d(606)}
+    assert closed_by(watch.see("2.90")) is ExitReason.TARGET_1
+    watch.context = {"underlying": quote("610.00", "610.02"), "underlying_last": d(611)}
+    assert closed_by(watch.see("2.90", after=1)) is ExitReason.TARGET_2
 
 
 def test_after_half_was_taken_a_rule_that_is_over_is_forgotten() -> None:
