@@ -31,6 +31,12 @@ log = structlog.get_logger("conductor")
 PATIENCE = 2.5
 """Seconds a sender waits for its receipt's commit: TradingView hangs up after 3."""
 
+SLICE = 12
+"""Positions looked at in one step of the watch."""
+
+PAUSE = 0.005
+"""Seconds between two symbols that are warmed up: signals go first."""
+
 MILESTONES = 4000
 """How many of the last receipts' milestones are kept for the health panel and the benchmarks."""
 
@@ -53,6 +59,8 @@ class Pulse:
     facts: int = 0
     slowest_step: float = 0.0
     weighing: int = 0
+    warm: bool = False
+    """Every watched symbol's bars and chain are ready."""
     last_receipt: float | None = None
     """Loop time of the last receipt."""
     milestones: deque[tuple[str, int, float]] = field(default_factory=lambda: deque(maxlen=MILESTONES))
@@ -242,6 +250,7 @@ class Conductor:
             tasks.create_task(self._weigh_on(), name="weigh")
             tasks.create_task(self._watch_on(), name="watch")
             tasks.create_task(self._fail(), name="ledger failure")
+            tasks.create_task(self._warm_up(), name="warm up")
 
     async def _fail(self) -> None:
         await self._failure
@@ -277,6 +286,23 @@ class Conductor:
             if self._play is not None:
                 self._play(self.journey.clock.now())
             self.perform(self._moment)
+            held = self.journey.held()
+            for first in range(0, len(held), SLICE):
+                await asyncio.sleep(0)
+                ids = [position.id for position in held[first : first + SLICE]]
+                self.perform(lambda step, ids=ids: self._watch_some(step, ids))  # type: ignore[misc]
+            self.perform(self.journey.tend)
+
+    def _watch_some(self, step: Step, ids: Sequence[str]) -> None:
+        """A slice of the positions, as they are now: some may have closed since the moment began."""
+        now = self.journey.state.open_positions
+        self.journey.watch(step, [now[key] for key in ids if key in now])
+
+    async def _warm_up(self) -> None:
+        for symbol in self.journey.world.quotes.symbols():
+            self.journey.warm(symbol)
+            await asyncio.sleep(PAUSE)
+        self.pulse.warm = True
 
     def _moment(self, step: Step) -> None:
         """The order of events at one instant: expiries and clock rules, fills, marks, exits."""
@@ -284,7 +310,6 @@ class Conductor:
         if isinstance(self.broker, Matching):
             self.broker.match()
         self._drain(step)
-        self.journey.watch(step)
 
     async def settle(self) -> None:
         """Wait until nothing is left to weigh and all facts so far are durable (shutdown, smoke runs and tests)."""

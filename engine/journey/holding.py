@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -27,14 +28,24 @@ from engine.risk.kill_switch import ENGINE, automatic
 from engine.sessions import Session, new_york_day
 
 
-def watch(step: Step) -> None:
-    held = [p for p in step.state.open_positions.values() if p.quantity]
+def held(step: Step) -> list[Position]:
+    """Positions that hold something, oldest first."""
+    return [p for p in step.state.open_positions.values() if p.quantity]
+
+
+def watch(step: Step, positions: Sequence[Position]) -> None:
+    """Mark these positions and look at their exits. A few at a time: nothing on the loop may take long."""
+    held = [p for p in positions if p.is_open and p.quantity]
     if held:
         quotes = {p.id: step.world.quotes.option(p.contract) for p in held}
         spots = {symbol: step.world.quotes.underlying(symbol) for symbol in {p.symbol for p in held}}
         found = _greeks(step, held, quotes, spots)
         for position in held:
             _look(step, position, quotes[position.id], spots[position.symbol], found.get(position.id))
+
+
+def tend(step: Step) -> None:
+    """What is looked at once a moment: working exits are chased, equity is kept, halts latch."""
     _chase(step)
     _keep_equity(step)
 

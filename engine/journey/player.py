@@ -108,7 +108,8 @@ class Player:
         for arrival in arrivals:
             self._arrive(arrival)
         self.perform(self._fills)
-        self.perform(self.journey.watch)
+        self.perform(lambda step: self.journey.watch(step, self.journey.held()))
+        self.perform(self.journey.tend)
 
     def _arrive(self, arrival: Arrival) -> None:
         journey = self.journey

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from engine.domain import events as ev
 from engine.domain.commands import Command, Done
-from engine.domain.values import Code, refuse
+from engine.domain.entities import Position
+from engine.domain.values import Code, Timeframe, refuse
 from engine.intake.payloads import Heard
 from engine.journey import answering, clockwork, hearing, holding, ordering, weighing
 from engine.journey.hearing import Known
@@ -85,9 +86,22 @@ class Journey:
         for report in reports:
             ordering.reported(step, report)
 
-    def watch(self, step: Step) -> None:
+    def held(self) -> list[Position]:
+        """Positions to be watched."""
+        return holding.held(self.step())
+
+    def watch(self, step: Step, positions: Sequence[Position]) -> None:
         """7. New quotes: positions are marked, and exits fire."""
-        holding.watch(step)
+        holding.watch(step, positions)
+
+    def tend(self, step: Step) -> None:
+        """8. Working exits are chased, equity is kept, halts latch."""
+        holding.tend(step)
+
+    def warm(self, symbol: str) -> None:
+        """Have a symbol's bars and chain ready before its first signal: a cold start costs tens of milliseconds."""
+        self.world.bars.facts_for(symbol, Timeframe.H1, self.clock.now())
+        self.world.quotes.chain(symbol)
 
     def unweighed(self) -> list[int]:
         """Receipts that were durable before a crash, and not yet decided: taken up first after a restart."""

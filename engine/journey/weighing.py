@@ -44,7 +44,7 @@ def _weigh_signal(step: Step, fact: ev.SignalReceived) -> None:
     if _closed_day(step, signal.symbol, fact.seq):
         return
     try:
-        check_inputs([signal], [], [])
+        check_inputs([signal], [], [], step.now)
     except DecisionInputError as error:
         # On the board it would make every decision of this symbol impossible until it expires.
         refusal = refuse(Code.OUT_OF_RANGE, error=error)

@@ -50,7 +50,15 @@ def _codes(facts: Sequence[AnyFact]) -> list[str]:
     return [
         f.refusal.code.value
         for f in facts
-        if isinstance(f, ev.EntryDenied | ev.ReceiptRefused | ev.SignalSetAside | ev.OrderDenied | ev.OrderRejected | ev.CommandRefused)
+        if isinstance(
+            f,
+            ev.EntryDenied
+            | ev.ReceiptRefused
+            | ev.SignalSetAside
+            | ev.OrderDenied
+            | ev.OrderRejected
+            | ev.CommandRefused,
+        )
     ]
 
 

@@ -105,7 +105,7 @@ def judge(folder: Path, home: Path, log: Path, verdict: Verdict) -> None:
         return
     facts: dict[int, dict[str, Any]] = {}
     for line in exported.read_text().splitlines():
-        fact = json.loads(line)
+        fact = json.loads(line)["fact"]
         facts[fact["seq"]] = fact
     verdict.facts = len(facts)
     for line in log.read_text().splitlines():

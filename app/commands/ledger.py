@@ -1,0 +1,140 @@
+"""`ledger verify|show|export|rebuild|replay`: is it whole, what happened, take it out, do the projections and decisions hold."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.faults import explained
+from app.lifecycle import database_of
+from app.options import Options, UsageError
+from app.wiring import Asked, ask
+from engine.decision.engine import decide
+from engine.domain import events as ev
+from engine.domain.canonical import canonical, time_text
+from engine.domain.events import AnyFact
+from engine.operations.story import line_of
+from engine.ports import Change
+from engine.state import State
+from storage import reading
+from storage.database import Database
+from storage.export import export, format_of
+from storage.rebuild import rebuild
+from storage.verify import verify
+
+Outcome = tuple[int, dict[str, Any], str]
+"""Exit code, the result as JSON, and as a person reads it."""
+
+
+def run_ledger(options: Options, work: str, target: str, *, as_json: bool) -> int:
+    works: dict[str, Callable[[Database, str], Awaitable[Outcome]]] = {
+        "verify": _verify,
+        "show": _show,
+        "export": _export,
+        "rebuild": _rebuild,
+        "replay": _replay,
+    }
+    with explained():
+        asked = ask(options, with_secrets=False)
+        code, result, text = asyncio.run(_on_database(asked, works[work], target))
+    print(json.dumps(result, indent=2) if as_json else text)
+    return code
+
+
+async def _on_database(asked: Asked, work: Callable[[Database, str], Awaitable[Outcome]], target: str) -> Outcome:
+    async with database_of(asked) as database:
+        return await work(database, target)
+
+
+async def _verify(database: Database, target: str) -> Outcome:
+    found = await verify(database)
+    problems = [str(problem) for problem in found.problems] + database.problems
+    head = found.head
+    result = {
+        "ok": found.ok and not database.problems,
+        "facts": found.facts,
+        "head": head.hash.hex() if head is not None else None,
+        "problems": problems,
+        "notes": found.notes,
+    }
+    text = "\n".join(
+        [
+            f"{found.facts} facts, the chain {'holds' if found.ok else 'is BROKEN'}"
+            + (f", head {head.hash.hex()}" if head is not None else ""),
+            *problems,
+            *found.notes,
+        ]
+    )
+    return (0 if result["ok"] else 1), result, text
+
+
+async def _show(database: Database, target: str) -> Outcome:
+    """`target`: a seq, or the id of a ticket, order or position: each is born from the fact its number names."""
+    digits = target[1:] if target[:1] in ("T", "O", "P") else target
+    if not digits.isdigit():
+        raise UsageError(
+            f"ledger show {target or '?'}: expected a fact's number, or a ticket, order or position (T12, O15, P17)"
+        )
+    story = await reading.story(database.engine, int(digits))
+    if not story:
+        return 1, {"story": []}, f"no fact {digits}"
+    return 0, {"story": [json.loads(canonical(fact)) for fact in story]}, "\n".join(map(line_of, story))
+
+
+async def _export(database: Database, target: str) -> Outcome:
+    if not target:
+        raise UsageError("ledger export: which file? OUT.csv, OUT.jsonl or OUT.parquet")
+    path = Path(target)
+    try:
+        form = format_of(path)
+    except ValueError as error:
+        raise UsageError(f"ledger export: {error}") from error
+    try:
+        count = await export(database, path, form)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror})") from error
+    return 0, {"facts": count, "file": str(path)}, f"{count} facts written to {path}"
+
+
+async def _rebuild(database: Database, target: str) -> Outcome:
+    state = State()
+
+    def fold(fact: AnyFact) -> Sequence[Change]:
+        state.apply(fact)
+        return state.drain()
+
+    found = await rebuild(database, fold)
+    names = {"missing": found.missing, "unexpected": found.unexpected, "different": found.different}
+    result = {
+        "ok": found.ok,
+        "facts": found.facts,
+        "rows": found.rows,
+        **{k: [list(p) for p in v] for k, v in names.items()},
+    }
+    lines = [f"{found.facts} facts folded, {found.rows} rows {'agree' if found.ok else 'DIFFER'}"]
+    lines += [f"{name}: {kind} {key}" for name, places in names.items() for kind, key in places[:20]]
+    return (0 if found.ok else 1), result, "\n".join(lines)
+
+
+async def _replay(database: Database, target: str) -> Outcome:
+    """Make every stored decision again from its stored inputs, and compare bit for bit."""
+    count, different = 0, []
+    async for fact in reading.facts(database.engine):
+        if not isinstance(fact, ev.DecisionMade):
+            continue
+        count += 1
+        again = decide(
+            [a.signal for a in fact.signals],
+            [a.phase for a in fact.phases],
+            [a.trend for a in fact.trends],
+            fact.at,
+        )
+        if canonical(again) != canonical(fact.decision):
+            different.append({"seq": fact.seq, "at": time_text(fact.at), "engine": fact.decision.engine_version})
+    result = {"ok": not different, "decisions": count, "different": different}
+    lines = [f"{count} decisions made again, {'all the same' if not different else f'{len(different)} DIFFER'}"]
+    lines += [f"fact {row['seq']} at {row['at']} by engine {row['engine']}" for row in different[:20]]
+    return (0 if not different else 1), result, "\n".join(lines)
