@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from typing import Any
 
 from engine.domain.fields import EARLIEST, EPOCH, LATEST, kind
@@ -83,8 +82,6 @@ class Sent:
             value = float(text)
         elif isinstance(value, bool) or not isinstance(value, int | float):
             raise unreadable(Code.BAD_FIELD, self.path, reason=f"must be a number, not {kind(value)}")
-        if not isfinite(value):
-            raise unreadable(Code.NOT_FINITE, self.path, reason="not a finite number")
         if not low <= value <= high:
             raise unreadable(Code.OUT_OF_RANGE, self.path, status=422, value=value, low=f"{low:g}", high=f"{high:g}")
         return float(value)

@@ -241,3 +241,11 @@ async def test_the_description_lists_every_door_and_needs_nothing_from_elsewhere
     assert "https://" not in page
     assert "<script" not in page
     assert json.dumps(schema)
+
+
+async def test_a_quote_is_read_by_symbol_and_its_absence_is_said(desk: Listening, http: httpx.AsyncClient) -> None:
+    missing = await http.get("/api/quotes/NONE", headers=READ)
+    assert (missing.status_code, missing.json()["code"]) == (404, "NOT_FOUND")
+    assert (await http.get("/api/quotes/SPY", headers=READ)).json() == {"symbol": "SPY", "mid": "660.00"}
+    assert (await http.get("/api/quotes/spy!", headers=READ)).status_code == 400
+    assert (await http.get("/api/quotes/SPY")).status_code == 401

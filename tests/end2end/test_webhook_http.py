@@ -218,6 +218,16 @@ async def test_a_stranger_cannot_fill_the_ledger_with_large_bodies(
     assert desk.hearing.heard == []
 
 
+@pytest.mark.parametrize("proof", ["", "X-Strikedesk-Signature: t=1,v1=00\r\n"])
+async def test_a_body_that_must_prove_its_sender_and_is_far_too_large_is_not_read_at_all(
+    desk: Listening, proof: str
+) -> None:
+    head = f"POST /webhook HTTP/1.1\r\nHost: x\r\n{proof}Content-Length: {2**40}\r\n\r\n"
+    answer = await _exchange(desk.port, head.encode())
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert desk.hearing.heard == []
+
+
 async def test_a_body_of_exactly_the_limit_is_read(desk: Listening, http: httpx.AsyncClient) -> None:
     body = raw(short())
     body += b" " * (65536 - len(body))
@@ -235,6 +245,8 @@ async def test_more_than_the_burst_is_told_when_to_come_back() -> None:
         assert statuses == [202, 202, 202, 429, 429]
         assert int(answer.headers["retry-after"]) > 0
         assert answer.json()["code"] == "RATE_LIMITED"
+        too_large = await http.post("/webhook/signal", content=b"x" * 70000, headers=bearing(SIGNAL))
+        assert too_large.status_code == 429
         assert len(desk.hearing.heard) == 3
 
 

@@ -80,6 +80,14 @@ async def _never(scope: object, receive: object, send: object) -> None:
     raise AssertionError("nothing listens here")
 
 
+async def test_nobody_has_to_be_told() -> None:
+    server = asyncio.create_task(serve(_never, "127.0.0.1", 0))
+    await asyncio.sleep(0.01)
+    server.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await server
+
+
 async def test_a_free_port_is_taken_and_told() -> None:
     listener = bind("127.0.0.1", 0)
     try:
