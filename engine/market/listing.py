@@ -50,7 +50,7 @@ def expiries(kind: Listing, calendar: Calendar, day: date) -> tuple[date, ...]:
     while friday <= min(day + timedelta(days=MONTHLY_DAYS), calendar.last):
         monthly = 15 <= friday.day <= 21
         last = friday if calendar.session(friday) else calendar.previous_session(friday).day
-        if last >= day and (monthly or friday <= day + timedelta(days=FRIDAY_DAYS)):
+        if monthly or friday <= day + timedelta(days=FRIDAY_DAYS):
             found.add(last)
         friday += timedelta(days=7)
     return tuple(sorted(found))

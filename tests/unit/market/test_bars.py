@@ -80,6 +80,9 @@ def test_history_gives_the_higher_timeframes_their_bias() -> None:
     now = utc("2026-11-20T16:00")
     up, down = (book.facts_for("ABC", Timeframe.M5, now) for book in (rising, falling))
     assert (up.bias_1h, down.bias_1h) == (Bias.LONG, Bias.SHORT)
+    assert len(rising.bars("ABC", Timeframe.H4, now)) == 2 * 25, (
+        "two bars of each of 25 sessions, today's first not over"
+    )
     assert up.atr == pytest.approx(0.05, abs=0.005)
     assert up.volume_vs_avg == 1.0
     assert up.price is not None
