@@ -82,6 +82,16 @@ def test_greeks_are_absent_where_the_quote_gives_no_vol_and_the_last_vol_stands_
     assert stand_in.iv == 0.25
 
 
+def test_ten_minutes_to_expiry_and_a_vega_over_half_a_cent_are_enough() -> None:
+    assert implied_of(contract(), Decimal("0.50"), 600.0, NOW, NOW + timedelta(minutes=10), RATE) is not None
+    far = contract("604")
+    expiry = NOW + timedelta(hours=2)
+    mid = float(price(600.0, 604.0, year_fraction(NOW, expiry), RATE, 0.0, 0.20, True))
+    found = greeks_of(far, mid, 600.0, NOW, expiry, RATE)
+    assert found is not None
+    assert 0.005 <= found.vega < 0.03
+
+
 def test_an_expired_contract_has_no_greeks_and_its_intrinsic_value() -> None:
     assert greeks_of(contract(), Decimal("3.00"), 603.0, NOW, NOW, RATE, fallback_vol=0.25) is None
     assert value_at(contract(), 603.0, 0.25, NOW, NOW, RATE) == 3.0

@@ -52,7 +52,21 @@ def test_an_ordinary_entry_passes_every_rule(rule: Rule) -> None:
     assert verdict.value
 
 
+NO_DELTA = GREEKS.__class__(iv=0.2, delta=0.0, gamma=0.0, vega=0.1, theta=0.0, rho=0.0)
+
 REFUSED: list[tuple[str, dict[str, Any], Book, str]] = [
+    (
+        "price drift", {"signal_price": D("600.70"), "atr": None, "quote": quote("2.80", "3.00")}, book(),
+        "PRICE_DRIFT against=0.70 limit=0.67 signal=600.70 underlying=600.00",
+    ),
+    (
+        "price drift", {"signal_price": D("599.50"), "plan": plan(target="600.20")}, book(),
+        "PRICE_DRIFT used=71.43% limit=50% signal=599.50 underlying=600.00",
+    ),
+    (
+        "fresh quotes", {"quote": quote("2.98", "3.00", age=9), "underlying_moved": 0.0002}, book(),
+        "STALE_QUOTE of=SPY261120C00600000 age=9.0s limit=5s",
+    ),
     ("kill switch", {}, book(halt=halted()), "HALTED by=desk reason=lunch"),
     ("kill switch", {}, book(halt=halted(reason="")), "HALTED by=desk reason=none given"),
     ("drawdown", {}, book(equity=90000), "DRAWDOWN_HALT drawdown=10% limit=10%"),
@@ -227,6 +241,8 @@ PASSED: list[tuple[str, dict[str, Any], Book]] = [
     ("day budget", {}, book(equity=104000)),
     ("delta dollars", {}, book(exposure(delta_dollars=D(519000)))),
     ("delta dollars", {}, book(exposure(delta_dollars=D(-700000)))),
+    ("delta dollars", {"greeks": NO_DELTA}, book(exposure(delta_dollars=D(700000)))),
+    ("price drift", {"signal_price": D("600.60"), "atr": None, "greeks": NO_DELTA}, book()),
     ("buying power", {}, book(exposure(value=D(500000)), account=account(cash=D("904.20")))),
 ]
 
@@ -243,6 +259,8 @@ def test_a_position_over_its_cap_is_reduced_before_it_is_denied() -> None:
     assert not verdict.passed
     assert verdict.refusal is None
     assert verdict.reduces_to == 2
+    with_held = book(exposure(contract=contract(), value=D(5000)))
+    assert ask("one position", proposal(limit=D("40"), quantity=3), with_held).reduces_to == 1
 
 
 def test_the_same_contract_within_a_minute_asks_a_person() -> None:
