@@ -84,9 +84,9 @@ def test_greeks_are_absent_where_the_quote_gives_no_vol_and_the_last_vol_stands_
 
 def test_ten_minutes_to_expiry_and_a_vega_over_half_a_cent_are_enough() -> None:
     assert implied_of(contract(), Decimal("0.50"), 600.0, NOW, NOW + timedelta(minutes=10), RATE) is not None
-    far = contract("604")
+    far = contract("602")
     expiry = NOW + timedelta(hours=2)
-    mid = float(price(600.0, 604.0, year_fraction(NOW, expiry), RATE, 0.0, 0.20, True))
+    mid = float(price(600.0, 602.0, year_fraction(NOW, expiry), RATE, 0.0, 0.20, True))
     found = greeks_of(far, mid, 600.0, NOW, expiry, RATE)
     assert found is not None
     assert 0.005 <= found.vega < 0.03
