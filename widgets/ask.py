@@ -52,6 +52,7 @@ class Sheet(Overlay):
         self.reason.setAccessibleName("Reason")
         self.go, self.leave = QPushButton(), QPushButton("Leave   Esc")
         self.go.setObjectName("sheet.go")
+        self.go.setAccessibleName("Do it")
         self.go.setProperty("go", True)
         self.leave.setObjectName("sheet.leave")
         self.leave.setAccessibleName("Leave without doing anything")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QPoint, QRect, QSettings, QSize, Qt
-from PySide6.QtGui import QContextMenuEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QByteArray, QEvent, QObject, QPoint, QRect, QSettings, QSize, Qt, QTimer
+from PySide6.QtGui import QContextMenuEvent, QPainter, QPaintEvent, QPen, QShowEvent
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabWidget, QToolButton, QWidget
 
 from widgets.canvas import RIGHT, Canvas
@@ -123,6 +123,7 @@ class Docks(QMainWindow):
         self.setAccessibleName("Panels")
         self.setWindowFlags(Qt.WindowType.Widget)
         self.setDockNestingEnabled(True)
+        self.setAnimated(False)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self.docks: dict[str, Dock] = {}
@@ -136,6 +137,8 @@ class Docks(QMainWindow):
             panel.installEventFilter(self)
         self.layout_name = LAYOUTS[0]
         self._saved: dict[str, QByteArray] = {}
+        self._designed = False
+        """The layout is as designed, and its sizes are due once the window has its own."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize and isinstance(watched, Panel):
@@ -167,6 +170,7 @@ class Docks(QMainWindow):
         if name != self.layout_name and not fresh:
             self._saved[self.layout_name] = self.saveState(VERSION)
         self.layout_name = name
+        self._designed = False
         if not fresh and name in self._saved and self.restoreState(self._saved[name], VERSION):
             return
         self._saved.pop(name, None)
@@ -174,6 +178,21 @@ class Docks(QMainWindow):
             dock.setFloating(False)
             self.removeDockWidget(dock)
         {"trade": self._trade, "review": self._review, "quiet": self._quiet}[name]()
+        self._designed = not self.isVisible()
+        self._share_out()
+        if self.isVisible():
+            # Docks that were just placed are laid out once more when control returns: sizes hold only after that.
+            QTimer.singleShot(0, self, self._share_out)
+
+    def _share_out(self) -> None:
+        """The designed sizes of the current layout."""
+        {"trade": self._size_trade, "review": self._size_review, "quiet": self._size_quiet}[self.layout_name]()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._designed:
+            self._designed = False
+            QTimer.singleShot(0, self, self._share_out)
 
     def _place(self, first: str, *rest: tuple[str, str, Qt.Orientation]) -> None:
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.docks[first])
@@ -206,6 +225,8 @@ class Docks(QMainWindow):
             ("exits", "approvals", V), ("greeks", "exits", V),
         )  # fmt: skip
         self._tabs("story", "health", "log", "welcome")
+
+    def _size_trade(self) -> None:
         self._sides("confluence", 384, "positions", "approvals", 432)
         self._sizes(V, confluence=246, decision=392, signals=300)
         self._sizes(V, positions=262, orders=148, story=520)
@@ -216,12 +237,16 @@ class Docks(QMainWindow):
             "signals", ("story", "signals", H), ("decision", "signals", V), ("log", "story", V), ("greeks", "log", H)
         )
         self._tabs("log", "health", "welcome")
+
+    def _size_review(self) -> None:
         self._sides("signals", 460, "story", "", 0)
         self._sizes(V, signals=480, decision=400)
         self._sizes(V, story=560, log=320)
 
     def _quiet(self) -> None:
         self._place("positions", ("approvals", "positions", H), ("exits", "positions", V), ("greeks", "approvals", V))
+
+    def _size_quiet(self) -> None:
         self._sides("", 0, "positions", "approvals", 432)
         self._sizes(V, positions=560, exits=340)
         self._sizes(V, approvals=600, greeks=300)

@@ -27,7 +27,9 @@ class Hands:
         self.stories: list[int] = []
         self.seconds = 1000.0
         self.look = look
-        self.window = DeskWindow(self.sent.append, self.stories.append, state, ACTIONS, look, monotonic=lambda: self.seconds)
+        self.window = DeskWindow(
+            self.sent.append, self.stories.append, state, ACTIONS, look, monotonic=lambda: self.seconds
+        )
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def hands(qtbot: QtBot, look: Look, tmp_path: Path) -> Iterator[Hands]:
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
     window.docks.reset()
+    qtbot.wait(5)  # docks take their sizes when control returns to the loop
     window.apply(samples.full())
     hands.seconds += 10
     yield hands

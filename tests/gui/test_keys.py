@@ -21,7 +21,9 @@ CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModi
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def press(qtbot: QtBot, hands: Hands, key: Qt.Key | str, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+def press(
+    qtbot: QtBot, hands: Hands, key: Qt.Key | str, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+) -> None:
     """Press and release where the keyboard is."""
     target = hands.window.focusWidget() or hands.window
     if isinstance(key, str) and len(key) > 1:

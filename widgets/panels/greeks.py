@@ -112,6 +112,7 @@ class GreeksPanel(Panel):
         self.gauges = Gauges(look)
         self.model = TableModel[SymbolGreeks](COLUMNS, lambda row: row.symbol)
         self.view = TableView[SymbolGreeks](look, self.model, "greeks.table", "Greeks by symbol")
+        self.view.setMinimumHeight(1)
         self.box.addWidget(self.gauges)
         self.box.addWidget(self.view, 1)
         self.content.setFocusProxy(self.view)

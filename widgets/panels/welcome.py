@@ -76,7 +76,7 @@ class Step(QFrame):
         self.reveal.setAccessibleName(f"{self.reveal.text()}: {step.title}")
         self.go.setVisible(bool(step.action))
         self.go.setText(step.button)
-        self.go.setAccessibleName(step.button)
+        self.go.setAccessibleName(step.button or "Do this step")
         self.setAccessibleDescription(f"{step.title}. {'done' if step.done else step.detail}")
         self.restyle()
 
