@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from app.options import UsageError
 from app.paths import HomeError
 from app.secrets import SecretsError
-from engine.market.parquet import RecordingError
 from engine.ports import LedgerAway
 from storage.errors import StorageError
 
-KNOWN = (UsageError, HomeError, SecretsError, RecordingError, LedgerAway, StorageError)
+KNOWN = (UsageError, HomeError, SecretsError, LedgerAway, StorageError)
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ async def _run(engine: Engine, ledger: PostgresLedger, face: Face) -> None:
         listening = tasks.create_task(_listen(engine), name="listener")
         reason = "stopped"
         try:
-            while not engine.address and not listening.done():
+            while not engine.address and not listening.done():  # noqa: ASYNC110 - a process is asked, there is no event to wait for
                 await asyncio.sleep(0.002)
             if engine.address:
                 await face(engine)

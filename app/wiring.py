@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.options import Options, UsageError
 from app.paths import Home, find_home, resources
@@ -19,8 +21,6 @@ from engine.journey.hearing import known_from
 from engine.journey.step import World
 from engine.journey.story import Journey
 from engine.market.bars import BarBook
-from engine.market.parquet import RecordingError
-from engine.market.recording import RecordedMarket
 from engine.market.simulator import SimulatedMarket
 from engine.orders.fees import FeeTable, load_fees
 from engine.orders.paper import PaperBroker
@@ -30,8 +30,10 @@ from engine.settings import SettingError, Settings
 from engine.state import KINDS, State
 from storage.database import Database
 
+if TYPE_CHECKING:  # it brings pyarrow along, which a simulated market does not need
+    from engine.market.recording import RecordedMarket
+
 RECORDED = "recorded:"
-Market = SimulatedMarket | RecordedMarket
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,15 @@ class Engine:
 
     asked: Asked
     clock: Clock
-    market: Market
+    market: SimulatedMarket | RecordedMarket
     ledger: Ledger
     journey: Journey
     conductor: Conductor
     database: Database | None = None
     address: str = ""
     """Where it listens, once it does: http://127.0.0.1:8787."""
+    external: bool = False
+    """The database is not our own: DATABASE_URL."""
     problems: list[str] = field(default_factory=list)
     """What could not be arranged and a person should know."""
 
@@ -89,7 +93,13 @@ def ask(options: Options, *, with_secrets: bool = True) -> Asked:
         raise UsageError(str(error)) from error
     home.prepare()
     secrets = load_secrets(home) if with_secrets else Secrets("", "", "", "", "")
-    return Asked(home=home, settings=settings, secrets=secrets, calendar=new_york_calendar(), fees=load_fees(resources() / "fees" / "us_options.json"))
+    return Asked(
+        home=home,
+        settings=settings,
+        secrets=secrets,
+        calendar=new_york_calendar(),
+        fees=load_fees(resources() / "fees" / "us_options.json"),
+    )
 
 
 async def build(asked: Asked, ledger: Ledger, database: Database | None = None) -> Engine:
@@ -97,6 +107,9 @@ async def build(asked: Asked, ledger: Ledger, database: Database | None = None) 
     state = State.load(await ledger.projections(KINDS), ledger.head.seq, ledger.head.at)
     known = known_from(await ledger.keys(0), state)
     clock, market = open_market(asked, ledger.head.at)
+    if isinstance(market, SimulatedMarket):
+        for position in state.open_positions.values():
+            market.watch(position.symbol)  # also when the settings no longer name it
     bars = BarBook(asked.calendar, market, market)
     world = World(
         settings=asked.settings,
@@ -105,11 +118,11 @@ async def build(asked: Asked, ledger: Ledger, database: Database | None = None) 
         bars=bars,
         fees=asked.fees,
         policy=asked.settings.approvals.policy,
-        recorded=isinstance(market, RecordedMarket),
+        recorded=not isinstance(market, SimulatedMarket),
     )
     journey = Journey(world, state, clock, known)
     broker = PaperBroker(market, clock, asked.calendar, asked.settings, asked.fees)
-    advance = market.advance if isinstance(market, RecordedMarket) else None
+    advance = None if isinstance(market, SimulatedMarket) else market.advance
     conductor = Conductor(journey, ledger, broker, asked.settings.market.interval, advance)
     return Engine(
         asked=asked,
@@ -119,11 +132,12 @@ async def build(asked: Asked, ledger: Ledger, database: Database | None = None) 
         journey=journey,
         conductor=conductor,
         database=database,
+        external=bool(os.environ.get("DATABASE_URL")),
         problems=list(database.problems) if database is not None else [],
     )
 
 
-def open_market(asked: Asked, ended: datetime | None) -> tuple[Clock, Market]:
+def open_market(asked: Asked, ended: datetime | None) -> tuple[Clock, SimulatedMarket | RecordedMarket]:
     """The market and the clock it lives by. `ended`: the engine time at which the ledger stopped, which the clock of a
     simulation goes on from: time in a ledger never goes back."""
     settings = asked.settings.market
@@ -141,6 +155,9 @@ def open_market(asked: Asked, ended: datetime | None) -> tuple[Clock, Market]:
 
 
 def open_recording(place: Path, asked: Asked) -> RecordedMarket:
+    from engine.market.parquet import RecordingError
+    from engine.market.recording import RecordedMarket
+
     try:
         return RecordedMarket(place, asked.calendar, asked.settings.market.max_quote_age_recorded)
     except RecordingError as error:

@@ -332,7 +332,7 @@ class State:
 
     def _filled(self, fact: ev.OrderFilled) -> None:
         before = self.orders[fact.order]
-        order = replace(oms.order_after(before, fact), executions=(*before.executions, fact.execution))
+        order = oms.order_after(before, fact)
         self._keep("order", order.id, order)
         assert self.account is not None, "an account is opened before the first order"
         self._keep("account", "paper", accounts.account_after_fill(self.account, fact, order))

@@ -21,9 +21,9 @@ from typing import Any
 
 import httpx
 
-from app.commands.bench_bodies import signal_body
 from app.commands.bench_engine import engine_process
 from app.options import Options
+from app.probe import signal_body
 from storage.commit_bench import bare_commit
 
 SYMBOLS = tuple(f"S{number:03d}" for number in range(1, 301))
@@ -197,7 +197,7 @@ async def _measure(running: Running, quick: bool) -> dict[str, Any]:
             await client.send(symbol, "240")
             await client.send(symbol, "60")
         await asyncio.sleep(0.5)
-        while not running.ask()["warm"]:
+        while not running.ask()["warm"]:  # noqa: ASYNC110 - a process is asked, there is no event to wait for
             await asyncio.sleep(0.25)
         bare = await bare_commit(running.ask()["dsn"], 100 if quick else 400)
         steady = await _steady(client, 60 if quick else 300)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from engine.domain.entities import Ticket
+from engine.domain.marketable import marketable_limit
 from engine.domain.values import (
     CENT,
     Bucket,
@@ -20,6 +21,7 @@ from engine.domain.values import (
     Quote,
     Refusal,
     Right,
+    Side,
     TicketState,
     Value,
     refuse,
@@ -59,12 +61,13 @@ def is_expired(ticket: Ticket, now: datetime) -> bool:
 
 
 def entry_limit(quote: Quote, tick: Decimal = CENT) -> Decimal:
-    """Limit of an entry: the ask, on the tick grid, so that it fills at once or rests at the touch.
-
-    Without an ask it is the bid or 0, a price that never leaves: the risk manager refuses such a quote before any other
-    question, and shows it.
-    """
-    return tick_up(quote.ask or quote.bid or Decimal(0), tick)
+    """Limit of an entry: the worst price a marketable order may pay, so that it fills at once also when the ask gives
+    way. Half a quote keeps the side it has, or 0: the freshness rule refuses it with that number to show."""
+    limit = marketable_limit(Side.BUY, quote, 0, tick) if quote.two_sided else None
+    if limit is not None:
+        return limit
+    half = quote.ask if quote.ask is not None else quote.bid
+    return tick_up(half, tick) if half is not None else Decimal(0)
 
 
 def drift_allowed(priced: Quote, settings: ApprovalSettings, tick: Decimal = CENT) -> Decimal:

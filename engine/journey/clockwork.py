@@ -90,6 +90,7 @@ def _tickets(step: Step) -> None:
     for ticket in list(step.state.pending_tickets.values()):
         if ticket.expires <= step.now:
             step.emit(ev.TicketExpired, cause=ticket_seq(ticket.id), ticket=ticket.id)
+            ordering.let_ask_again(step, ticket.position, ticket.exit_reason)
 
 
 def ticket_seq(ticket_id: str) -> int:

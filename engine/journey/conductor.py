@@ -313,7 +313,7 @@ class Conductor:
 
     async def settle(self) -> None:
         """Wait until nothing is left to weigh and all facts so far are durable (shutdown, smoke runs and tests)."""
-        while self._unweighed or self._reports:
+        while self._unweighed or self._reports:  # noqa: ASYNC110 - a process is asked, there is no event to wait for
             await asyncio.sleep(0.005)
         await self.durable()
 

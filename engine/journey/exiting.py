@@ -7,10 +7,11 @@ from decimal import Decimal
 from engine.domain import events as ev
 from engine.domain.commands import Done
 from engine.domain.entities import Order, Position
+from engine.domain.marketable import marketable_limit
 from engine.domain.values import CENT, ExitReason, OrderType, Purpose, Quote, Side
 from engine.journey.ordering import Intent, intend
 from engine.journey.step import Cancel, Replace, Step
-from engine.orders.guard import closing_allowed, marketable_limit
+from engine.orders.guard import closing_allowed
 
 
 def close(

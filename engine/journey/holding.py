@@ -12,7 +12,7 @@ from engine.approvals.desk import life, policy_approves
 from engine.domain import events as ev
 from engine.domain.entities import Order, Position, Ticket
 from engine.domain.marks import ExitDistance, Mark
-from engine.domain.values import Bucket, ExitAction, Greeks, OrderType, Purpose, Quote, Right, Side
+from engine.domain.values import Bucket, ExitAction, ExitReason, Greeks, OrderType, Purpose, Quote, Right, Side
 from engine.exits.context import ExitContext, exit_context
 from engine.exits.ladder import ladder_limit, ladder_step, reprice_due
 from engine.exits.monitor import Confirmation, evaluate
@@ -182,12 +182,15 @@ def _act(step: Step, position: Position, exit_: ExitDistance, context: ExitConte
     pending = _exit_ticket(step, position)
     if pending is not None:
         step.emit(ev.TicketExpired, cause=fact.seq, ticket=pending.id)
-    exiting.close(step, position, quantity, exit_.reason, fact.seq, limit=_ladder_price(step, position, context))
+    exiting.close(
+        step, position, quantity, exit_.reason, fact.seq, limit=_ladder_price(step, position, context, exit_.reason)
+    )
 
 
-def _ladder_price(step: Step, position: Position, context: ExitContext) -> Decimal | None:
-    """On its last afternoon a contract leaves by the ladder: at mid first, at any price last. None: marketable."""
-    if position.contract.expiry != context.today:
+def _ladder_price(step: Step, position: Position, context: ExitContext, reason: ExitReason) -> Decimal | None:
+    """On its last afternoon the clock's own exit leaves by the ladder: at mid first, at any price last. A stop does not
+    wait for a better price. None: marketable."""
+    if position.contract.expiry != context.today or reason is not ExitReason.TIME_OF_DAY:
         return None
     rung = ladder_step(step.now, context.closes, step.settings.exits)
     quote = step.world.quotes.option(position.contract)

@@ -19,7 +19,9 @@ from engine.domain.values import (
     Side,
     TimeInForce,
 )
+from engine.exits.monitor import ask_again
 from engine.journey.step import Send, Step
+from engine.orders.oms import is_news
 from engine.portfolio.attribution import closing
 from engine.ports import Accepted, BrokerReport, Cancelled, Expired, Filled, Rejected
 from engine.pricing.contract import greeks_of
@@ -79,26 +81,31 @@ def reported(step: Step, report: BrokerReport) -> None:
     if order is None:
         raise LookupError(f"the broker spoke of order {report.order}, which we do not know")
     cause = order_seq(order.id)
+    if not is_news(order, report):
+        return
     match report:
         case Accepted():
-            if order.state is OrderState.SUBMITTING:
-                step.emit(ev.OrderAccepted, cause=cause, order=order.id)
+            step.emit(ev.OrderAccepted, cause=cause, order=order.id)
         case Filled():
             _filled(step, order, report)
         case Cancelled(reason=reason):
-            if order.state.is_open:
-                step.emit(ev.OrderCancelled, cause=cause, order=order.id, reason=reason)
+            step.emit(ev.OrderCancelled, cause=cause, order=order.id, reason=reason)
         case Rejected(refusal=refusal):
-            if order.state.is_open:
-                step.emit(ev.OrderRejected, cause=cause, order=order.id, refusal=refusal)
+            step.emit(ev.OrderRejected, cause=cause, order=order.id, refusal=refusal)
         case Expired():
-            if order.state.is_open:
-                step.emit(ev.OrderExpired, cause=cause, order=order.id)
+            step.emit(ev.OrderExpired, cause=cause, order=order.id)
+    if order.purpose is Purpose.EXIT and isinstance(report, Cancelled | Rejected | Expired):
+        let_ask_again(step, order.position, order.exit_reason)
+
+
+def let_ask_again(step: Step, position: str | None, reason: ExitReason | None) -> None:
+    """An exit that was asked for or sent came to nothing: its rule may speak again while its condition holds."""
+    confirmation = step.live.confirmations.get(position) if position is not None else None
+    if position is not None and confirmation is not None and reason is not None:
+        step.live.confirmations[position] = ask_again(confirmation, reason)
 
 
 def _filled(step: Step, order: Order, report: Filled) -> None:
-    if report.execution in order.executions:
-        return
     underlying = step.world.quotes.underlying(order.contract.symbol)
     spot = underlying.mid if underlying is not None else None
     fact = step.emit(

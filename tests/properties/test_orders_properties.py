@@ -24,10 +24,10 @@ from engine.domain.events import (
     OrderRepriced,
     OrderSubmitted,
 )
+from engine.domain.marketable import marketable_limit
 from engine.domain.values import Code, ExitReason, OrderState, OrderType, Quote, Side, refuse
 from engine.orders.fees import Bill, bill_after, bill_of, fees, us_option_fees
 from engine.orders.fills import fill, slippage_fraction
-from engine.orders.guard import marketable_limit
 from engine.orders.oms import IllegalTransition, order_after
 from engine.orders.paper import PaperBroker
 from engine.ports import BrokerReport, Filled

@@ -22,9 +22,10 @@ from engine.domain.events import (
     OrderSubmitted,
     PositionMarked,
 )
+from engine.domain.marketable import marketable_limit
 from engine.domain.values import ExitReason, Greeks, OrderState, OrderType, Quote, Side, money
 from engine.orders.fees import us_option_fees
-from engine.orders.guard import closing_allowed, half_of, marketable_limit
+from engine.orders.guard import closing_allowed, half_of
 from engine.orders.oms import is_news, order_after
 from engine.orders.paper import PaperBroker
 from engine.portfolio.account import account_after_fill, account_after_settlement, equity

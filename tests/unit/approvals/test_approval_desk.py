@@ -91,9 +91,9 @@ def test_a_ticket_runs_out_at_its_moment_and_only_while_it_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bid", "ask", "tick", "limit"), [("2.98", "3.00", "0.01", "3.00"), ("2.98", "3.02", "0.05", "3.05")]
+    ("bid", "ask", "tick", "limit"), [("2.98", "3.00", "0.01", "3.15"), ("2.98", "3.02", "0.05", "3.20"), ("0.10", "0.11", "0.01", "0.13")]
 )
-def test_an_entry_pays_the_ask_on_the_tick_grid(bid: str, ask: str, tick: str, limit: str) -> None:
+def test_an_entry_reaches_beyond_the_ask_on_the_tick_grid(bid: str, ask: str, tick: str, limit: str) -> None:
     assert entry_limit(quote(bid, ask), D(tick)) == D(limit)
 
 

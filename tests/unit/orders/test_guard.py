@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.domain.marketable import marketable_limit
 from engine.domain.values import Code, OrderState, Purpose, Side
-from engine.orders.guard import closing_allowed, half_of, marketable_limit, working_exits
+from engine.orders.guard import closing_allowed, half_of, working_exits
 from tests.builders_trading import d, order, position, quote
 
 

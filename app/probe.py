@@ -1,4 +1,4 @@
-"""The signal body of the benchmarks: a full form that passes every guard on the simulated market."""
+"""The signal body of smoke runs and benchmarks: a full form that passes every guard on the simulated market."""
 
 from __future__ import annotations
 
