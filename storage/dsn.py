@@ -30,7 +30,7 @@ def normal(dsn: str) -> str:
     if mark and scheme.startswith(("postgresql+", "postgres+")):
         dsn = f"postgresql://{rest}"
     try:
-        return make_conninfo(dsn)
+        return make_conninfo("", **conninfo_to_dict(dsn))
     except psycopg.Error as error:
         raise ValueError(f"not the address of a Postgres database: {error}") from error
 
