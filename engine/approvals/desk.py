@@ -25,7 +25,6 @@ from engine.domain.values import (
     TicketState,
     Value,
     refuse,
-    tick_up,
 )
 from engine.settings import ApprovalSettings
 
@@ -61,13 +60,13 @@ def is_expired(ticket: Ticket, now: datetime) -> bool:
 
 
 def entry_limit(quote: Quote, tick: Decimal = CENT) -> Decimal:
-    """Limit of an entry: the worst price a marketable order may pay, so that it fills at once also when the ask gives
-    way. Half a quote keeps the side it has, or 0: the freshness rule refuses it with that number to show."""
-    limit = marketable_limit(Side.BUY, quote, 0, tick) if quote.two_sided else None
-    if limit is not None:
-        return limit
-    half = quote.ask if quote.ask is not None else quote.bid
-    return tick_up(half, tick) if half is not None else Decimal(0)
+    """Limit of an entry: the worst price a marketable order may pay, so that it fills at once also when the ask gives way.
+
+    Without an ask it is the bid or 0, a price that never leaves: the risk manager refuses such a quote before any other
+    question, and shows it.
+    """
+    limit = marketable_limit(Side.BUY, quote, 0, tick)
+    return limit if limit is not None else quote.bid or Decimal(0)
 
 
 def drift_allowed(priced: Quote, settings: ApprovalSettings, tick: Decimal = CENT) -> Decimal:

@@ -147,6 +147,12 @@ class Proposal(Value, frozen=True, kw_only=True):
         return (self.quote.spread or Decimal(0)) / 2
 
     @property
+    def paid(self) -> Decimal:
+        """What it will most likely cost per share: the ask, or the limit where that is lower. What the trade may lose and
+        gain is counted from here; what it may cost, from the limit."""
+        return self.limit if self.quote.ask is None else min(self.limit, self.quote.ask)
+
+    @property
     def cost(self) -> Decimal:
         """Dollars for one contract at the limit, without fees."""
         return self.limit * self.contract.multiplier

@@ -65,7 +65,7 @@ def loss_per_contract(proposal: Proposal, book: Book, settings: Settings) -> Dec
     """Dollars one contract loses at its stop: the worse of the option's value at the underlying's stop and the premium
     share, with half the spread and the fees of both ways. The whole premium where its Greeks are n/a.
     """
-    premium = proposal.limit
+    premium = proposal.paid
     lost = premium * stop_share(proposal.bucket, proposal.plan, settings.risk)
     if proposal.greeks is None:
         lost = premium

@@ -125,8 +125,8 @@ class RewardWorthRisk:
         if proposal.greeks is None:
             return _ahead(proposal, target), -_ahead(proposal, stop)
         costs = proposal.half_spread + proposal.round_trip_fees / proposal.contract.multiplier
-        reward = revalued(proposal, target, book) - proposal.limit - costs
-        risk = proposal.limit - revalued(proposal, stop, book) + costs
+        reward = revalued(proposal, target, book) - proposal.paid - costs
+        risk = proposal.paid - revalued(proposal, stop, book) + costs
         return reward, risk
 
 

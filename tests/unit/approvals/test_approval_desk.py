@@ -91,13 +91,15 @@ def test_a_ticket_runs_out_at_its_moment_and_only_while_it_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bid", "ask", "tick", "limit"), [("2.98", "3.00", "0.01", "3.15"), ("2.98", "3.02", "0.05", "3.20"), ("0.10", "0.11", "0.01", "0.13")]
+    ("bid", "ask", "tick", "limit"),
+    [("2.98", "3.00", "0.01", "3.15"), ("2.98", "3.02", "0.05", "3.20"), ("0.10", "0.12", "0.01", "0.14")],
+    ids=["five percent of mid", "on the tick grid", "two ticks"],
 )
-def test_an_entry_reaches_beyond_the_ask_on_the_tick_grid(bid: str, ask: str, tick: str, limit: str) -> None:
+def test_an_entry_may_pay_a_little_over_the_ask(bid: str, ask: str, tick: str, limit: str) -> None:
     assert entry_limit(quote(bid, ask), D(tick)) == D(limit)
 
 
-@pytest.mark.parametrize(("bid", "ask", "limit"), [(None, "3.00", "3.00"), ("2.98", None, "2.98"), (None, None, "0")])
+@pytest.mark.parametrize(("bid", "ask", "limit"), [(None, "3.00", "3.08"), ("2.98", None, "2.98"), (None, None, "0")])
 def test_half_a_quote_still_has_a_limit_to_be_refused_with(bid: str | None, ask: str | None, limit: str) -> None:
     assert entry_limit(quote(bid, ask)) == D(limit)
 
@@ -133,10 +135,10 @@ def test_without_a_quote_there_is_nothing_to_reprice_from() -> None:
     assert not needs_reprice(ticket(quote=quote(None, "3.00")), quote("9.00", "9.02"), SETTINGS)
 
 
-def test_a_reprice_takes_the_new_ask_and_restarts_twenty_seconds() -> None:
+def test_a_reprice_takes_the_new_quote_and_restarts_twenty_seconds() -> None:
     newer = quote("3.20", "3.22")
     found = reprice(ticket(reprices=2), newer, NOW, SETTINGS)
-    assert found == Repriced(limit=D("3.22"), quote=newer, expires=NOW + seconds(20), attempt=3)
+    assert found == Repriced(limit=D("3.39"), quote=newer, expires=NOW + seconds(20), attempt=3)
     soon = reprice(ticket(), newer, NOW, SETTINGS, valid_until=NOW + seconds(7))
     assert isinstance(soon, Repriced)
     assert soon.expires == NOW + seconds(7)

@@ -280,6 +280,12 @@ def test_a_short_view_buys_puts_whose_delta_counts_against_calls() -> None:
     assert ask("reward to risk", short).passed
 
 
+def test_reward_and_risk_are_counted_from_the_ask_not_from_the_most_it_may_cost() -> None:
+    at_the_ask = ask("reward to risk", proposal())
+    assert ask("reward to risk", proposal(limit=D("3.15"))) == at_the_ask
+    assert ask("reward to risk", proposal(limit=D("2.90"))) != at_the_ask
+
+
 def test_a_risk_free_ratio_is_not_trusted() -> None:
     """Model values say the option gains at its stop: the numbers are wrong, not the trade free."""
     verdict = ask("reward to risk", proposal(plan=plan("610", "612"), limit=D("1.00")))

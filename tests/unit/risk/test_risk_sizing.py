@@ -31,9 +31,13 @@ def sized(of: Any = None, settings: Settings = SETTINGS, **changes: Any) -> Sizi
         ({"greeks": None}, "302.40"),
         ({"plan": plan(None), "quote": quote("2.90", "3.00")}, "156.40"),
         ({"plan": plan(None), "round_trip_fees": D("2.80")}, "153.80"),
+        ({"plan": plan(None), "limit": D("3.15")}, "152.40"),
+        ({"plan": plan(None), "limit": D("2.80")}, "142.40"),
+        ({"plan": plan(None), "limit": D("3.15"), "quote": quote("2.98", None)}, "158.90"),
     ],
     ids=[
         "half the premium", "70 % for 0DTE", "a wider stop of its own", "a near stop", "no Greeks", "spread", "fees",
+        "a limit over the ask", "a limit under the ask", "no ask",
     ],
 )  # fmt: skip
 def test_a_contract_loses_the_premium_share_half_the_spread_and_fees(changes: dict[str, Any], loss: str) -> None:
