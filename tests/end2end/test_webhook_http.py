@@ -328,17 +328,44 @@ async def test_hostile_bodies_are_answered_with_a_path_and_never_with_a_failure(
     assert refused / total >= 0.95
 
 
-async def test_nothing_that_is_logged_or_kept_shows_a_secret(
-    desk: Listening, http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    # The client's own log is silenced: what is asked is what the listener says.
+async def test_nothing_that_is_logged_or_kept_shows_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    # The client's own log is silenced: what is asked is what the listener says. Its loggers are listened to directly
+    # and before it starts, for a connection looks only once whether anybody listens.
     for name in ("httpx", "httpcore"):
         caplog.set_level(logging.CRITICAL, name)
     caplog.set_level(logging.DEBUG)
-    await http.post(f"/webhook/signal?token={SIGNAL}", content=raw({**short(), "secret": SIGNAL}))
-    await http.post("/webhook/signal", content=raw({**short(), "secret": SIGNAL, "interval": "1"}))
-    await http.post(f"/webhook/signal?token={SIGNAL}x", content=b"{")
-    await http.get("/metrics", headers=bearing(API))
+    access = logging.getLogger("uvicorn.access")
+    access.addHandler(caplog.handler)
+    try:
+        async with listening() as desk, httpx.AsyncClient(base_url=desk.url) as http:
+            await http.post(f"/webhook/signal?token={SIGNAL}", content=raw({**short(), "secret": SIGNAL}))
+            # Once more, for starting may have detached it or lowered its voice.
+            access.addHandler(caplog.handler)
+            caplog.set_level(logging.DEBUG, "uvicorn.access")
+            async with httpx.AsyncClient(base_url=desk.url) as fresh:
+                await fresh.post("/webhook/signal", content=raw({**short(), "secret": SIGNAL, "interval": "1"}))
+                await fresh.post(f"/webhook/signal?token={SIGNAL}x", content=b"{")
+                await fresh.post(f"/webhook/signal?token={SIGNAL}", content=b"{")
+                await fresh.get("/metrics", headers=bearing(API))
+    finally:
+        access.removeHandler(caplog.handler)
     said = caplog.text + "".join(heard.raw + repr(heard) for heard in desk.hearing.heard)
-    assert len(desk.hearing.heard) == 2
+    assert len(desk.hearing.heard) == 3
     assert not any(secret in said for secret in (SIGNAL, API))
+
+
+async def test_a_secret_of_another_kind_uses_up_nothing_of_the_right_senders_rate() -> None:
+    async with listening(IntakeSettings(rate=0.001, burst=1)) as desk, httpx.AsyncClient(base_url=desk.url) as http:
+        wrong = await http.post("/webhook/signal", content=raw(FULL), headers=bearing(PHASE))
+        right = await http.post("/webhook/signal", content=raw(FULL), headers=bearing(SIGNAL))
+        assert (wrong.status_code, right.status_code) == (401, 202)
+
+
+async def test_during_a_flood_of_wrong_secrets_a_stranger_is_answered_before_its_body() -> None:
+    async with listening(IntakeSettings(rate=0.001, burst=1)) as desk, httpx.AsyncClient(base_url=desk.url) as http:
+        assert (await http.post("/webhook", content=b"{}", headers=bearing("x" * 20))).status_code == 401
+        reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+        writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 429")
+        writer.close()
+        await writer.wait_closed()
