@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,11 +22,23 @@ CATALOGUES = {"engine/domain/events.py", "engine/domain/values.py", "engine/doma
 
 
 def tracked() -> list[Path]:
-    """The project's files; outside a repository (an unpacked archive) every file that is not built."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
-    if listed.returncode == 0:
-        return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
-    hidden = {".venv", ".git", "build", "dist", "out", "__pycache__"}
+    """The project's files; without git or outside a repository (an archive) every file that is not built."""
+    if shutil.which("git"):
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+        if listed.returncode == 0:
+            return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+    hidden = {
+        ".venv",
+        ".git",
+        "build",
+        "dist",
+        "out",
+        "__pycache__",
+        ".hypothesis",
+        ".mypy_cache",
+        ".ruff_cache",
+        ".pytest_cache",
+    }
     return [path for path in ROOT.rglob("*") if path.is_file() and not hidden & set(path.relative_to(ROOT).parts)]
 
 

@@ -66,13 +66,14 @@ def test_a_secret_is_scrubbed_wherever_it_stands(home: Home, opened: Logs, conso
         f"heard {SECRET}", deep={"list": [SECRET, {"x": SECRET}], "api_token": 5}, raw=SECRET.encode(), token="t"
     )
     log.error("failed", path=Path(f"/x/{SECRET}"))
-    logging.getLogger("uvicorn.access").warning('"%s %s"', "POST", f"/webhook?token={SECRET}")
+    logging.getLogger("a.library.access").warning('"%s %s"', "POST", f"/webhook?token={SECRET}")
     try:
         raise ValueError(f"bad {SECRET}")
     except ValueError:
         log.exception("went_wrong")
     text = (home.logs / logs.FILE).read_text() + console.getvalue()
     assert SECRET not in text
+    assert "/webhook?token=[hidden]" in text
     first = lines(home)[0]
     assert first["deep"] == {"list": [HIDDEN, {"x": HIDDEN}], "api_token": HIDDEN}
     assert first["token"] == HIDDEN
@@ -91,13 +92,13 @@ def test_information_goes_to_the_file_only_and_warnings_to_both(home: Home, open
 
 
 def test_lines_of_libraries_and_warnings_go_the_same_way(home: Home, opened: Logs) -> None:
-    logging.getLogger("uvicorn.error").info("Started %s", "server", extra={"port": 1})
+    logging.getLogger("a.library").info("Started %s", "server", extra={"port": 1})
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(True)
         warnings.warn("old thing", DeprecationWarning, stacklevel=1)
     first, second = lines(home)
-    assert (first["event"], first["port"], first["logger"]) == ("Started server", 1, "uvicorn.error")
+    assert (first["event"], first["port"], first["logger"]) == ("Started server", 1, "a.library")
     assert "old thing" in second["event"]
 
 
