@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from engine.domain import events as ev
 from engine.domain.events import AnyFact
-from engine.domain.values import Purpose, Side
+from engine.domain.values import ExitAction, Purpose, Side
 from engine.domain.views import Face, FaceKind, LedgerRow, Point, StoryCard, StoryStep, StoryView
 
 HEARD = (
@@ -180,9 +180,11 @@ def _fills(facts: Sequence[AnyFact]) -> StoryCard | None:
 def _exit(facts: Sequence[AnyFact]) -> StoryCard | None:
     closed = next((f for f in facts if isinstance(f, ev.PositionClosed)), None)
     if closed is None:
-        fired = next((f for f in reversed(facts) if isinstance(f, ev.ExitTriggered)), None)
+        rules = [f for f in facts if isinstance(f, ev.ExitTriggered)]
+        fired = next((f for f in reversed(rules) if f.action is not ExitAction.ALERT), None)
         if fired is None:
-            return None
+            alerts = tuple(Point(name="Alert", value=f.rule) for f in rules[-4:])
+            return StoryCard(step=StoryStep.EXIT, title="still open", points=alerts) if alerts else None
         return _card(
             StoryStep.EXIT, fired, f"{fired.rule} fired", ("Does", fired.action), *list(fired.numbers.items())[:3]
         )
