@@ -18,6 +18,7 @@ from app.options import Options
 from app.paths import Home
 from engine.clock import SystemClock
 from engine.settings import Settings
+from storage.embedded import EmbeddedPostgres
 
 
 @pytest.fixture
@@ -157,6 +158,17 @@ async def test_a_database_that_does_not_answer_is_broken_and_its_password_is_not
     assert check.state is State.BROKEN
     assert f"ledger on 127.0.0.1:{port} as me" in check.found
     assert "hidden-word" not in check.line
+
+
+async def test_a_database_that_answers_is_ok(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "database")
+    url = await server.start()
+    try:
+        check = await doctor.database_check(url)
+    finally:
+        await server.stop()
+    assert check.state is State.OK
+    assert check.found.startswith("Postgres 18")
 
 
 async def test_a_database_address_that_is_none_is_broken() -> None:

@@ -10,7 +10,7 @@ import pytest
 from keyring.errors import KeyringLocked
 
 from app.paths import Home
-from app.secrets import NAMES, SERVICE, Secrets, SecretsError, find, load
+from app.secrets import NAMES, SERVICE, Secrets, SecretsError, find, load, platform_keychain
 from engine.intake.auth import sign
 
 
@@ -194,3 +194,16 @@ def test_every_secret_opens_its_own_door_only(home: Home) -> None:
     assert not doors.may_act(secrets.api_token)
     assert doors.may_act(secrets.trading_token)
     assert not doors.may_read(secrets.webhook_signal)
+
+
+def test_a_platform_without_a_keychain_has_none_and_a_real_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    from keyring.backends import fail, null
+
+    class Real(null.Keyring):
+        priority = 5.0  # type: ignore[assignment]
+
+    real = Real()
+    monkeypatch.setattr("keyring.get_keyring", fail.Keyring)
+    assert platform_keychain() is None
+    monkeypatch.setattr("keyring.get_keyring", lambda: real)
+    assert platform_keychain() is real
