@@ -9,10 +9,8 @@ import asyncio
 import contextlib
 import signal
 import sys
-import tempfile
 from collections.abc import Coroutine
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from app.display import display_problem
@@ -20,6 +18,7 @@ from app.faults import explained
 from app.lifecycle import serve
 from app.logs import start as start_logs
 from app.options import Options, UsageError
+from app.paths import throwaway_home
 from app.wiring import Asked, Engine, ask
 
 
@@ -32,8 +31,7 @@ def run_desk(options: Options, *, smoke: bool, layout: str) -> int:
             from app.smoke import smoke_options
 
             if options.home is None:
-                home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strikedesk-smoke-")))
-                options = replace(options, home=home)
+                options = replace(options, home=stack.enter_context(throwaway_home("smoke")))
             options = smoke_options(options)
         stack.enter_context(explained())
         asked = ask(options)

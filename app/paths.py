@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from platformdirs import user_data_path
 
 VARIABLE = "STRIKEDESK_HOME"
+HOME_MODE = 0o711 if os.geteuid() == 0 else 0o700
+"""Nobody else reads the home. As root the database runs as another user, who must be able to walk through it."""
 
 
 class HomeError(OSError):
@@ -55,7 +59,7 @@ class Home:
     def prepare(self) -> None:
         """Make the home (0700, for it holds money matters) and its log folder. Raises `HomeError`."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.root.mkdir(parents=True, exist_ok=True, mode=HOME_MODE)
             self.logs.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise HomeError(
@@ -84,3 +88,11 @@ def resources() -> Path:
     """The folder `resources/` that came with the program, also inside a built application."""
     bundle: str | None = getattr(sys, "_MEIPASS", None)
     return (Path(bundle) if bundle else Path(__file__).resolve().parent.parent) / "resources"
+
+
+@contextmanager
+def throwaway_home(what: str) -> Iterator[Path]:
+    """A home that is gone afterwards, for replays, smoke runs and benchmarks."""
+    with TemporaryDirectory(prefix=f"strikedesk-{what}-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(HOME_MODE)
+        yield Path(folder) / "home"

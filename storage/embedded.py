@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import itertools
 import os
 import secrets
 import shutil
@@ -194,6 +195,10 @@ class EmbeddedPostgres:
             await self._initdb(programs, who, pass_file, fresh)
         finally:
             os.unlink(pass_file)
+        if target.exists():
+            # The data of a folder that was here before and was removed. It is nobody's now, but data is never deleted.
+            left = next(n for n in itertools.count(1) if not target.with_name(f"{target.name}.left{n}").exists())
+            target.rename(target.with_name(f"{target.name}.left{left}"))
         fresh.rename(target)
         if target != place:
             place.symlink_to(target)

@@ -11,7 +11,6 @@ import json
 import math
 import multiprocessing
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ import httpx
 
 from app.commands.bench_engine import engine_process
 from app.options import Options
+from app.paths import throwaway_home
 from app.probe import signal_body
 from storage.commit_bench import bare_commit
 
@@ -134,13 +134,13 @@ class Client:
 def bench_journey(quick: bool) -> dict[str, Any]:
     results: dict[str, dict[str, Any]] = {}
     for face in ("uvloop", "qasync"):
-        with tempfile.TemporaryDirectory(prefix="strikedesk-bench-") as folder:
-            running = start(Path(folder) / "home", face)
+        with throwaway_home("bench") as home:
+            running = start(home, face)
             try:
                 results[face] = asyncio.run(_measure(running, quick))
             finally:
                 running.stop()
-            again = start(Path(folder) / "home", face)
+            again = start(home, face)
             again.stop()
             results[face]["start"] = {"first": running.started, "later": again.started}
     rows: list[dict[str, str]] = []

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace as with_home
@@ -20,6 +19,7 @@ import uvloop
 from app.faults import explained
 from app.lifecycle import database_of
 from app.options import VERSION, Options, UsageError
+from app.paths import throwaway_home
 from app.wiring import Asked, ask, open_recording
 from engine.clock import SetClock
 from engine.domain.commands import ClosePosition, Command, HaltTrading, OpenTicket, Override, ResumeTrading
@@ -53,8 +53,7 @@ def run_replay(
     pace = _pace(speed)
     with contextlib.ExitStack() as stack, explained():
         if options.home is None:
-            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strikedesk-replay-")))
-            options = with_home(options, home=home)
+            options = with_home(options, home=stack.enter_context(throwaway_home("replay")))
         asked = ask(options)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             result = runner.run(_replay(asked, Path(day), signals, orders, pace))

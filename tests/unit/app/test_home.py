@@ -43,7 +43,7 @@ def test_preparing_makes_a_home_only_its_owner_may_enter(tmp_path: Path) -> None
     home = find_home(tmp_path / "with space" / "home", {})
     home.prepare()
     home.prepare()
-    assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
+    assert stat.S_IMODE(home.root.stat().st_mode) == HOME_MODE
     assert home.logs.is_dir()
 
 
