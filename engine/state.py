@@ -269,9 +269,6 @@ class State:
         self._keep("ticket", fact.ticket.id, fact.ticket)
         if fact.ticket.purpose is Purpose.ENTRY:
             self._outcome(fact.ticket.trigger, "ticket", ticket=fact.ticket.id)
-            if fact.ticket.trigger is not None:
-                board = self._board(fact.ticket.symbol)
-                self._keep("board", board.symbol, replace(board, last_entry_trigger=fact.ticket.trigger))
 
     def _repriced(self, fact: ev.TicketRepriced) -> None:
         ticket = self.tickets[fact.ticket]

@@ -259,7 +259,6 @@ class SymbolBoard(Value, frozen=True, kw_only=True):
     contradicted_by: int | None = None
     stopped_out: datetime | None = None
     stopped_direction: Direction | None = None
-    last_entry_trigger: int | None = None
 
 
 class Heard(Value, frozen=True, kw_only=True):

@@ -129,6 +129,8 @@ class ActiveSignal(Value, frozen=True, kw_only=True):
     signal: Signal
     received: datetime
     expires: datetime
+    late: float | None = None
+    """Seconds between its bar's close and its arrival, both on real clocks; None where nobody measured."""
 
 
 class ActivePhase(Value, frozen=True, kw_only=True):

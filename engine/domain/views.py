@@ -9,9 +9,56 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from engine.domain.entities import Neighbour, RuleVerdict
+from engine.domain.faces import (
+    FULL as FULL,
+)
+from engine.domain.faces import (
+    Face as Face,
+)
+from engine.domain.faces import (
+    FaceKind as FaceKind,
+)
+from engine.domain.faces import (
+    HealthView as HealthView,
+)
+from engine.domain.faces import (
+    Lamp as Lamp,
+)
+from engine.domain.faces import (
+    LampState as LampState,
+)
+from engine.domain.faces import (
+    LedgerRow as LedgerRow,
+)
+from engine.domain.faces import (
+    LogRow as LogRow,
+)
+from engine.domain.faces import (
+    LogView as LogView,
+)
+from engine.domain.faces import (
+    Point as Point,
+)
+from engine.domain.faces import (
+    StoryCard as StoryCard,
+)
+from engine.domain.faces import (
+    StoryStep as StoryStep,
+)
+from engine.domain.faces import (
+    StoryView as StoryView,
+)
+from engine.domain.faces import (
+    View as View,
+)
+from engine.domain.faces import (
+    WelcomeStep as WelcomeStep,
+)
+from engine.domain.faces import (
+    WelcomeView as WelcomeView,
+)
 from engine.domain.values import (
     Bias,
     Direction,
@@ -25,46 +72,6 @@ from engine.domain.values import (
     Value,
     Verdict,
 )
-
-
-class FaceKind(StrEnum):
-    FULL = "full"
-    EMPTY = "empty"
-    STALE = "stale"
-    ERROR = "error"
-
-
-class Face(Value, frozen=True, kw_only=True):
-    """Which of its four faces a panel shows, and the words for it."""
-
-    kind: FaceKind = FaceKind.FULL
-    what: str = ""
-    """Empty: why there is nothing. Stale: what went quiet. Error: what failed."""
-    then: str = ""
-    """Empty: what to do. Stale: what still counts. Error: what still works, and the next try."""
-    age: float | None = None
-    """Seconds since the newest value, for a stale face."""
-    action: str = ""
-    """Id of the one action offered."""
-
-
-FULL = Face()
-
-
-class View(Value, frozen=True, kw_only=True):
-    """Base of what one panel draws."""
-
-    face: Face = FULL
-
-
-class Point(Value, frozen=True, kw_only=True):
-    """One figure with its name, for strips and cards."""
-
-    name: str
-    value: str
-    gain: bool | None = None
-    """True and False colour it as gain and loss; None leaves it plain."""
-
 
 # --- hear ----------------------------------------------------------------------------------------------------------
 
@@ -416,93 +423,7 @@ class GreeksView(View, frozen=True, kw_only=True):
     age: float | None = None
 
 
-# --- remember ------------------------------------------------------------------------------------------------------
-
-
-class StoryStep(StrEnum):
-    """The links of the chain, in the order a signal travels."""
-
-    SIGNAL = "Signal"
-    DECISION = "Decision"
-    RULES = "Rules"
-    APPROVAL = "Approval"
-    ORDER = "Order"
-    FILLS = "Fills"
-    EXIT = "Exit"
-
-
-class StoryCard(Value, frozen=True, kw_only=True):
-    """One link: what happened, with the facts that say so."""
-
-    step: StoryStep
-    title: str
-    """`SPY 5m LONG EXTREME`; `not yet` for a link that has not come."""
-    at: datetime | None = None
-    after: float | None = None
-    """Seconds since the link before."""
-    points: tuple[Point, ...] = ()
-    seqs: tuple[int, ...] = ()
-    stopped: bool = False
-    """The story ended here with a no."""
-
-
-class LedgerRow(Value, frozen=True, kw_only=True):
-    seq: int
-    at: datetime
-    kind: str
-    text: str
-    cause: int | None = None
-
-
-class StoryView(View, frozen=True, kw_only=True):
-    seq: int | None = None
-    title: str = ""
-    outcome: str = ""
-    gain: bool | None = None
-    cards: tuple[StoryCard, ...] = ()
-    facts: tuple[LedgerRow, ...] = ()
-
-
-# --- watch ---------------------------------------------------------------------------------------------------------
-
-
-class LampState(StrEnum):
-    OK = "ok"
-    OFF = "off"
-    """Not set up: nothing is wrong."""
-    WARN = "warn"
-    BAD = "bad"
-
-
-class Lamp(Value, frozen=True, kw_only=True):
-    """One thing that must work, and whether it does."""
-
-    id: str
-    name: str
-    state: LampState
-    text: str
-    """Short, beside the name: `0.3 ms`."""
-    detail: str = ""
-    todo: str = ""
-    age: float | None = None
-
-
-class HealthView(View, frozen=True, kw_only=True):
-    lamps: tuple[Lamp, ...] = ()
-
-
-class LogRow(Value, frozen=True, kw_only=True):
-    id: int
-    at: datetime
-    level: str
-    """info, warning, error."""
-    source: str
-    text: str
-
-
-class LogView(View, frozen=True, kw_only=True):
-    rows: tuple[LogRow, ...] = ()
-    """Newest first, bounded by whoever keeps them."""
+# --- the whole desk ---------------------------------------------------------------------------------------------
 
 
 class Tick(Value, frozen=True, kw_only=True):
@@ -542,22 +463,6 @@ class HeaderView(Value, frozen=True, kw_only=True):
     halt_by: str = ""
     halt_reason: str = ""
     policy: str = "manual"
-
-
-class WelcomeStep(Value, frozen=True, kw_only=True):
-    title: str
-    detail: str
-    done: bool
-    copy: str = ""
-    """Text to take along: an address, a secret, a command line."""
-    secret: bool = False
-    """Shown masked until asked."""
-    action: str = ""
-    button: str = ""
-
-
-class WelcomeView(View, frozen=True, kw_only=True):
-    steps: tuple[WelcomeStep, ...] = ()
 
 
 class DeskUpdate(Value, frozen=True, kw_only=True):

@@ -66,6 +66,9 @@ def _approve_entry(
     assessment = assess(proposal, book_of(step), step.settings)
     if assessment.refusal is not None:
         return _deny(step, ticket, assessment.refusal, assessment.verdicts)
+    if by == POLICY and assessment.asks:
+        # Something changed since it was opened that a person should see: it waits for one.
+        return Done(ok=False, refusal=assessment.asks[0])
     if quantity is not None and quantity != ticket.quantity and ticket.decision is not None:
         step.emit(
             ev.DecisionOverridden,

@@ -19,7 +19,6 @@ def book_of(step: Step) -> Book:
     assert state.account is not None, "an account is opened before the first entry"
     today = new_york_day(step.now)
     exposures: list[Exposure] = []
-    triggers: set[int] = set()
     recent: dict[str, datetime] = {}
     for position in state.open_positions.values():
         mark = step.live.marks.get(position.id)
@@ -46,9 +45,6 @@ def book_of(step: Step) -> Book:
             break
         if order.purpose is Purpose.ENTRY:
             recent.setdefault(order.contract.osi, order.created)
-    for board in state.boards.values():
-        if board.last_entry_trigger is not None:
-            triggers.add(board.last_entry_trigger)
     step.live.entries[:] = [at for at in step.live.entries if step.now - at < SECOND]
     return Book(
         now=step.now,
@@ -58,9 +54,15 @@ def book_of(step: Step) -> Book:
         exposures=tuple(exposures),
         halt=state.halt,
         entries_last_second=len(step.live.entries),
-        used_triggers=frozenset(triggers),
+        used_triggers=used_triggers(step),
         recent_entries=recent,
     )
+
+
+def used_triggers(step: Step) -> frozenset[int]:
+    """Signals that made a ticket already: each may only once. A signal outlives its ticket's row by far less than the
+    number of rows that are kept."""
+    return frozenset(t.trigger for t in step.state.tickets.values() if t.trigger is not None)
 
 
 def _spot(step: Step, symbol: str) -> Decimal | None:

@@ -28,7 +28,7 @@ from engine.domain.values import (
     refuse,
 )
 from engine.journey import approving
-from engine.journey.booking import book_of
+from engine.journey.booking import book_of, used_triggers
 from engine.journey.ordering import greeks_now
 from engine.journey.step import Step
 from engine.orders.fees import fees
@@ -71,7 +71,7 @@ def enter(step: Step, made: ev.DecisionMade, heard: ev.AnyFact, before: Decision
     decision = made.decision
     arrived = heard.seq if isinstance(heard, ev.SignalReceived) else None
     board = step.state.boards[made.symbol]
-    used = frozenset() if board.last_entry_trigger is None else frozenset({board.last_entry_trigger})
+    used = used_triggers(step)
     trigger = trigger_of(made.by, decision, before, made.signals, arrived, used)
     entry = entry_signal_of(decision, made.signals)
     if trigger is None or entry is None or decision.direction is None:
@@ -90,7 +90,7 @@ def enter(step: Step, made: ev.DecisionMade, heard: ev.AnyFact, before: Decision
         signals=made.signals,
         phases=made.phases,
         trends=made.trends,
-        late=heard.late if isinstance(heard, ev.SignalReceived) else None,
+        late=trigger.late,
         underlying=step.world.quotes.underlying(made.symbol),
         now=step.now,
         calendar=step.world.calendar,

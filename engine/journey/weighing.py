@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from engine.decision.board import place_phase, place_signal, place_trend
 from engine.decision.inputs import DecisionInputError, check_inputs
 from engine.domain import events as ev
@@ -52,7 +54,8 @@ def _weigh_signal(step: Step, fact: ev.SignalReceived) -> None:
         return
     placement = place_signal(_board(step, signal.symbol), fact.seq, signal, fact.at)
     if placement.active is not None:
-        step.emit(ev.SignalPlaced, cause=fact.seq, active=placement.active, replaced=placement.replaced)
+        active = replace(placement.active, late=fact.late)
+        step.emit(ev.SignalPlaced, cause=fact.seq, active=active, replaced=placement.replaced)
     else:
         assert placement.kept is not None, "a signal is placed, or another one is kept"
         step.emit(

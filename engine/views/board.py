@@ -8,7 +8,7 @@ from engine.decision.confluence import trend_alignment
 from engine.decision.matrices import FACTOR_RANGES, MIN_CONFLUENCE, SLOWEST_FIRST, WEIGHTS
 from engine.decision.outlook import highest_reachable, what_if
 from engine.domain.entities import Heard, SymbolBoard
-from engine.domain.signals import ActiveSignal, Breakdown, Decision
+from engine.domain.signals import ActiveSignal, Breakdown, Decision, Signal
 from engine.domain.values import Bias, Direction, Quality, Verdict
 from engine.domain.views import (
     ConfluenceCell,
@@ -37,7 +37,7 @@ _FACTORS = (
     ("volume_multiplier", "Volume", False),
     ("trend_multiplier", "Trend strength", False),
     ("session_multiplier", "Session", False),
-    ("day_multiplier", "Weekday", False),
+    ("day_multiplier", "Day", False),
     ("phase_confidence_boost", "Phase confidence", True),
     ("phase_position_boost", "Phase position", True),
     ("trend_alignment_boost", "Trend alignment", True),
@@ -175,7 +175,7 @@ def decision_view(board: SymbolBoard, now: datetime, heard: Heard | None) -> Dec
         by=heard.kind if heard is not None else "expiry",
         trigger=words[1] if heard is not None and heard.kind == "signal" and len(words) > 1 else "",
         reason=decision.reason,
-        factors=factors(decision),
+        factors=factors(decision, _entry(board, decision)),
         raw=decision.raw_multiplier,
         final=decision.breakdown.final_multiplier if decision.breakdown else None,
         contracts=decision.recommended_contracts,
@@ -193,17 +193,37 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def factors(decision: Decision) -> tuple[Factor, ...]:
-    """Every multiplier; a boost is shown as the factor it multiplies with."""
+def _entry(board: SymbolBoard, decision: Decision) -> Signal | None:
+    """The entry signal, while it is still on the board."""
+    return next((a.signal for a in board.signals if a.signal.timeframe is decision.entry_timeframe), None)
+
+
+def _of(entry: Signal | None) -> dict[str, str]:
+    """The value behind each factor, as sent."""
+    if entry is None:
+        return {}
+    return {
+        "quality_multiplier": entry.quality.value,
+        "rr_multiplier": f"{entry.rr_ratio_t1:.1f}",
+        "volume_multiplier": f"{entry.volume_vs_avg:.1f} × average",
+        "trend_multiplier": f"{entry.trend_strength:.0f}",
+        "session_multiplier": entry.session.value.replace("_", " "),
+        "day_multiplier": entry.weekday.value if entry.weekday else "",
+    }
+
+
+def factors(decision: Decision, entry: Signal | None = None) -> tuple[Factor, ...]:
+    """Every multiplier with the value behind it; a boost is shown as the factor it multiplies with."""
     breakdown: Breakdown | None = decision.breakdown
     if breakdown is None:
         return ()
     found = []
+    behind = {"confluence_multiplier": str(decision.confluence_score), **_of(entry)}
     for name, title, boost in _FACTORS:
         low, high = FACTOR_RANGES[name]
         value, add = float(getattr(breakdown, name)), 1.0 if boost else 0.0
-        score = f" {decision.confluence_score}" if name == "confluence_multiplier" else ""
-        found.append(Factor(name=title + score, value=value + add, low=low + add, high=high + add))
+        words = f"{title} {behind.get(name, '')}".strip()
+        found.append(Factor(name=words, value=value + add, low=low + add, high=high + add))
     return tuple(found)
 
 
@@ -217,7 +237,5 @@ def _inputs(board: SymbolBoard, now: datetime) -> tuple[str, ...]:
 
 
 def _assumed(board: SymbolBoard, decision: Decision) -> tuple[str, ...]:
-    for active in board.signals:
-        if active.signal.timeframe is decision.entry_timeframe:
-            return active.signal.assumed
-    return ()
+    entry = _entry(board, decision)
+    return entry.assumed if entry else ()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.display import display_problem
-from app.paths import Home, HomeError, find_home, platform_home, resources
+from app.paths import HOME_MODE, Home, HomeError, find_home, platform_home, resources
 
 
 def test_home_of_the_command_line_comes_before_the_environment(tmp_path: Path) -> None:
