@@ -45,6 +45,8 @@ from widgets.states import Panel
 from widgets.theme import Look
 
 Send = Callable[[Command], None]
+_KINDS = {"O": "order", "T": "ticket", "P": "position"}
+"""What an id names, by its first letter."""
 
 
 class DeskWindow(QMainWindow):
@@ -202,7 +204,7 @@ class DeskWindow(QMainWindow):
         if done.refusal:
             self.say(f"Denied: {done.refusal.text}")
         elif done.created:
-            self.say(f"Done: {done.created}")
+            self.say(f"Done: {_KINDS.get(done.created[:1], '')} {done.created}".replace("  ", " "))
 
     def say(self, text: str) -> None:
         self.notice.say(text)

@@ -100,7 +100,7 @@ def _budget_after(seen: Seen, book: Book | None, ticket: Ticket) -> Decimal | No
 
 def _cancels(seen: Seen) -> str:
     drift = seen.settings.approvals.drift
-    return f"its time; a drift over {drift:.0%} re-prices it first; every rule is run again on Enter"
+    return f"its time or any rule on Enter; a drift over {drift * 100:.0f}\u202f% re-prices it first"
 
 
 def _vol(ticket: Ticket) -> float | None:

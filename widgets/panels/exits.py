@@ -17,7 +17,7 @@ COLUMNS = (
                     help="Which position it would end"),
     Column[ExitRow]("Rule", lambda r: r.rule, "underlying stop", LEFT, tone="mid", stretch=True,
                     help="The rule and its setting"),
-    Column[ExitRow]("Level", lambda r: r.level or numbers.NONE, "658.90", tone="mid", drop=2, help="Where it fires"),
+    Column[ExitRow]("Level", lambda r: r.level or numbers.NONE, "0.10 / 0.90", tone="mid", drop=2, elide=True, help="Where it fires"),
     Column[ExitRow]("Distance", lambda r: "FIRED" if r.fired else r.distance, "not armed",
                     tone=lambda r: "hi" if r.fired or r.nearness < 0.25 else "mid", weight=500,
                     help="How far it is, in the rule's own unit", sort=lambda r: r.nearness,
