@@ -122,6 +122,8 @@ class Bridge(QObject):
     def start(self) -> None:
         self.window.apply(DeskUpdate(story=stories.NO_STORY))
         self.flush()
+        if not self.engine.state.heard:
+            self.window.docks.reveal("welcome")
         self._timer.start()
 
     def stop(self) -> None:

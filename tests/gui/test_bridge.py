@@ -120,6 +120,7 @@ async def test_first_start_says_what_is_empty_and_what_to_do(rig: Rig) -> None:
     assert window.band.texts()[0] == "PAPER · SIMULATED MARKET"
     assert window.positions.card.what.text() == "No position is open."
     assert window.welcome.steps[0].step.done
+    assert window.docks.visible("welcome")
     assert window.signals.card.isVisibleTo(window.signals)
     lamps = {lamp.id: lamp.state for lamp in window.health.model.rows}
     assert lamps["ledger"] is LampState.OK
