@@ -66,6 +66,8 @@ async def open_database(dsn: str, *, app_dsn: str | None = None, migrate: bool =
         raise LedgerAway(f"database {shown(dsn)} cannot be reached: {error}") from error
     async with owner:
         await _check_server(owner)
+        # One process at a time makes tables and roles; the lock goes with the connection.
+        await owner.execute("SELECT pg_advisory_lock(%s)", [_MIGRATION_LOCK])
         found = await revision(owner)
         if found != HEAD:
             if found is not None and found not in KNOWN:
@@ -74,7 +76,7 @@ async def open_database(dsn: str, *, app_dsn: str | None = None, migrate: bool =
                 raise DatabaseError(
                     f"database {shown(dsn)} is at revision {found or 'none'}, not at {HEAD}: migrate it first"
                 )
-            await upgrade(dsn)
+            await _upgrade(dsn)
         access = await roles.arrange(owner, dsn, app_dsn)
         await owner.execute(
             "SELECT strikedesk.make_partition((now() AT TIME ZONE 'UTC')::date),"
@@ -95,12 +97,11 @@ async def revision(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-async def upgrade(dsn: str) -> None:
-    """Bring a database to the newest revision, in one transaction. Another process that does the same waits for us."""
+async def _upgrade(dsn: str) -> None:
+    """Bring a database to the newest revision, in one transaction. The caller holds the migration lock."""
     engine = _engine(dsn, "migration", pooled=False)
     try:
         async with engine.begin() as connection:
-            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             await connection.run_sync(_run_revisions)
     finally:
         await engine.dispose()

@@ -67,6 +67,7 @@ class EmbeddedPostgres:
         self._pid = 0
         self._sockets: Path | None = None
         self._stopping = False
+        self._log_from = 0
 
     @property
     def owned(self) -> bool:
@@ -86,13 +87,17 @@ class EmbeddedPostgres:
         self._stopping = False
         who = runner()
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if who else 0o700)
-        running = await self._find_running()
-        self.adopted = running is not None and self.owned
-        if running is None:
-            await self._launch(who)
-        else:
-            self._pid, self._sockets = running.pid, running.sockets
-        await self._create_database()
+        try:
+            running = await self._find_running()
+            self.adopted = running is not None and self.owned
+            if running is None:
+                await self._launch(who)
+            else:
+                self._pid, self._sockets = running.pid, running.sockets
+            await self._create_database()
+        except BaseException:
+            await self.stop()
+            raise
         return self.dsn()
 
     def dsn(self, database: str | None = None) -> str:
@@ -169,7 +174,8 @@ class EmbeddedPostgres:
         command = [str(programs / "postgres"), "-D", str(self.cluster), "-k", str(self._sockets), "-p", str(PORT)]
         for name, value in SETTINGS.items():
             command += ["-c", f"{name}={value}"]
-        with log.open("ab") as out:
+        self._log_from = log.stat().st_size if log.exists() else 0
+        with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as out:
             # A session of its own: Ctrl-C in our terminal must not stop the database before the last facts are in it.
             self._child = popen(command, who, stdout=out, new_session=True)
         self._pid = self._child.pid
@@ -211,9 +217,13 @@ class EmbeddedPostgres:
         command = [str(programs / "initdb"), "-D", str(folder), "-U", SUPERUSER, "-A", "scram-sha-256"]
         command += [f"--pwfile={pass_file}", "--encoding=UTF8", "--no-locale"]
         with tempfile.TemporaryFile() as out:
-            child = popen(command, who, stdout=out)
-            while child.poll() is None:  # noqa: ASYNC110 - a child process sets no event
-                await asyncio.sleep(_POLL)
+            with popen(command, who, stdout=out) as child:
+                try:
+                    while child.poll() is None:  # noqa: ASYNC110 - a child process sets no event
+                        await asyncio.sleep(_POLL)
+                except BaseException:
+                    child.kill()
+                    raise
             if child.returncode:
                 out.seek(0)
                 said = out.read().decode(errors="replace")
@@ -325,8 +335,11 @@ class EmbeddedPostgres:
         return password
 
     def _log_tail(self) -> str:
+        """What the server said since its last start, for an error message."""
         try:
-            lines = (self.data_dir / "postgres.log").read_text(errors="replace").splitlines()[-12:]
+            with (self.data_dir / "postgres.log").open(errors="replace") as log:
+                log.seek(self._log_from)
+                lines = log.read().splitlines()[-12:]
         except FileNotFoundError:
             return ""
         return "; the end of its log:\n" + "\n".join(lines)

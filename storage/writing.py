@@ -33,7 +33,9 @@ _HEAD = """
 SELECT c.seq, c.hash, l.at, l.hash FROM strikedesk.chain c LEFT JOIN strikedesk.ledger l ON l.seq = c.seq
 ORDER BY c.seq DESC LIMIT 1"""
 _HOLDER = """
-SELECT a.application_name, coalesce(a.client_addr::text, 'this machine'), a.backend_start
+SELECT coalesce(nullif(a.application_name, ''), 'a program of ' || coalesce(a.usename, '?')),
+       coalesce(a.client_addr::text, 'this machine'),
+       coalesce(to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 'some time')
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = %s
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
@@ -132,11 +134,7 @@ async def _lock(connection: Connection, dsn: str, former: int) -> None:
             )
         await asyncio.sleep(_LOCK_PAUSE)
     holder = await (await connection.execute(_HOLDER, [ENGINE_LOCK])).fetchone()
-    who = (
-        f"{holder[0] or 'another program'} from {holder[1]}, since {holder[2]:%Y-%m-%d %H:%M:%S} UTC"
-        if holder
-        else "another session"
-    )
+    who = "{} from {}, since {}".format(*holder) if holder else "a session that has just gone"
     raise EngineRunning(f"another engine uses the database {shown(dsn)}: {who}")
 
 

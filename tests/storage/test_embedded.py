@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
@@ -111,14 +112,10 @@ async def test_a_password_of_the_app_is_kept_by_the_app(home: Path) -> None:
     assert await fetch(dsn, "SELECT current_user") == "strikedesk"
     assert not (home / "password").exists()
     await server.stop()
-    other = EmbeddedPostgres(home, password="another")
     with pytest.raises(ServerError, match="password does not fit"):
-        await other.start()
-    await other.stop()
-    forgotten = EmbeddedPostgres(home)
+        await EmbeddedPostgres(home, password="another").start()
     with pytest.raises(ServerError, match="password of the server is missing"):
-        await forgotten.start()
-    await forgotten.stop()
+        await EmbeddedPostgres(home).start()
     file = read_pid_file(server.cluster)
     assert file is None or not alive(file.pid)
 
@@ -270,6 +267,66 @@ async def test_a_pid_file_of_a_dead_server_is_no_hindrance(home: Path) -> None:
     assert not fresh.adopted
     assert not Path(part(old, "host")).exists()
     await fresh.stop()
+
+
+async def test_a_server_that_is_still_stopping_is_waited_for(home: Path) -> None:
+    holder, _, _ = start_holder(home)
+    kill(holder)
+    server = EmbeddedPostgres(home)
+    stopping = server_pid(server)
+    os.kill(stopping, signal.SIGINT)
+    assert await fetch(await server.start(), "SELECT 1") == "1"
+    await until(lambda: not alive(stopping))
+    assert server_pid(server) != stopping
+    await server.stop()
+
+
+async def test_the_last_processes_of_a_killed_server_are_waited_for(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    dsn = await server.start()
+    connection = await connect(dsn, "test")
+    # Busy for about a second, and a busy process only notices at its end that its server is gone.
+    busy = asyncio.ensure_future(connection.execute("SELECT count(*) FROM generate_series(1, 12000000)"))
+    await asyncio.sleep(0.1)
+    os.kill(server_pid(server), signal.SIGKILL)
+    await server.stop()
+    assert not busy.done()
+    assert await fetch(await server.start(), "SELECT 1") == "1"
+    await asyncio.gather(busy, return_exceptions=True)
+    await connection.close()
+    await server.stop()
+
+
+async def test_a_server_that_never_comes_is_not_waited_for_without_end(home: Path) -> None:
+    home.mkdir(parents=True)
+    with (home / "server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # someone else looks after a server that is not there
+        with pytest.raises(ServerError, match=r"does not start after 0\.05 s"):
+            await EmbeddedPostgres(home, timeout=0.05).start()
+
+
+async def test_a_first_start_that_is_cancelled_leaves_nothing_behind(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    starting = asyncio.ensure_future(server.start())
+    await until(lambda: (home / "cluster18.new").exists())
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not server.owned
+    assert await fetch(await server.start(), "SELECT 1") == "1"
+    await server.stop()
+
+
+async def test_a_log_that_grew_large_is_set_aside(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    await server.start()
+    await server.stop()
+    (home / "postgres.log").write_bytes(b"x" * (5 << 20))
+    await server.start()
+    assert (home / "postgres.log").stat().st_size < 1 << 20
+    assert (home / "postgres.log.1").stat().st_size == 5 << 20
+    assert (home / "postgres.log").stat().st_mode & 0o077 == 0
+    await server.stop()
 
 
 @pytest.mark.parametrize("whose", ["a stranger", "a zombie"])

@@ -273,6 +273,39 @@ async def test_a_second_writer_ends_the_engine_loudly(database: Database) -> Non
     assert await stored(database) == [1, 2]
 
 
+async def test_a_place_in_the_chain_that_is_taken_ends_the_engine(database: Database) -> None:
+    ledger = PostgresLedger(database)
+    await ledger.open()
+    task = asyncio.ensure_future(ledger.run())
+    await ledger.append([rejected(1)], [], {})
+    async with await connect(database.dsn, "test") as connection:
+        await connection.execute(
+            "INSERT INTO strikedesk.chain (seq, prev_hash, hash) VALUES (-1, %s, %s)", [ledger.head.hash, bytes(32)]
+        )
+    ledger.append([rejected(2)], [], {}).add_done_callback(lambda future: future.exception())
+    with pytest.raises(ChainForked, match="what follows fact 1 is taken"):
+        await task
+    await ledger.close()
+
+
+async def test_an_engine_that_lost_its_lock_to_another_does_not_come_back(database: Database) -> None:
+    async with wired(database) as wire:
+        ledger = PostgresLedger(database, heartbeat=0.02)
+        await ledger.open()
+        task = asyncio.ensure_future(ledger.run())
+        direct, wire.cut = database.app, Cut.ALL
+        wire.break_off()
+        await until(lambda: not ledger.available)
+        database.app = database.dsn  # straight to the server
+        other = PostgresLedger(database)
+        await other.open()
+        database.app, wire.cut = direct, Cut.NEVER
+        with pytest.raises(LedgerFailed, match=r"another engine uses the database .*strikedesk engine \d+@"):
+            await task
+        await ledger.close()
+        await other.close()
+
+
 async def test_a_database_that_came_back_older_ends_the_engine(database: Database) -> None:
     async with wired(database) as wire:
         ledger = PostgresLedger(database, heartbeat=0.02)
