@@ -42,8 +42,6 @@ Moved = Callable[[FloatArray], FloatArray]
 
 STANDARD_MULTIPLIER = 100
 NEIGHBOURS = 3
-WINDOW_SLACK = 7
-"""Days outside its window within which an expiry is still taken, and said so."""
 
 _WINDOWS: dict[Timeframe, tuple[int, int]] = {
     Timeframe.M3: (0, 0),
@@ -125,7 +123,7 @@ def choose(
             )
         )
     today = new_york_day(now)
-    found = _expiry(chain, timeframe, today, now, calendar)
+    found = _expiry(chain, timeframe, today, now, calendar, settings.contracts.window_slack)
     if isinstance(found, NoChoice):
         return found
     index, dte, moment, notes = found
@@ -156,11 +154,11 @@ def target_delta(dte: int, settings: ContractSettings) -> float:
 
 
 def _expiry(
-    chain: Chain, timeframe: Timeframe | None, today: date, now: datetime, calendar: Calendar
+    chain: Chain, timeframe: Timeframe | None, today: date, now: datetime, calendar: Calendar, slack: int
 ) -> tuple[int, int, datetime, tuple[str, ...]] | NoChoice:
     """Index, days, moment and notes of the expiry nearest to the window; inside it the soonest.
 
-    Of two equally far outside, the later one: it decays slower.
+    Outside it by `slack` days at most, and said so. Of two equally far outside, the later one: it decays slower.
     """
     first, last = _WINDOWS[timeframe] if timeframe is not None else _WINDOW_WITHOUT_TIMEFRAME
     best: tuple[int, int, int] | None = None
@@ -173,7 +171,7 @@ def _expiry(
         if best is None or rank < best:
             best = rank
     window = _window_text(first, last)
-    if best is None or best[0] > WINDOW_SLACK:
+    if best is None or best[0] > slack:
         listed = ",".join(str((day - today).days) for day in chain.expiries) or "none"
         return NoChoice(refusal=refuse(Code.NO_EXPIRY, symbol=chain.symbol, window=window, listed_days=listed))
     index = best[2]
@@ -242,8 +240,13 @@ class _Side:
         if moved is not None and stale.any():
             still = np.abs(moved(chain.at[self.rows])) < self.quiet_move
             stale &= ~still
-        known = (self.open_interest >= 0) | (self.volume >= 0)
-        thin = known & (self.open_interest < limits.min_open_interest) & (self.volume < limits.min_volume)
+        # Today's volume only speaks for a contract: it is small for every one in the morning. So a small volume refuses
+        # nothing by itself, and an open interest that nobody told us refuses nothing at all.
+        thin = (
+            (self.open_interest >= 0)
+            & (self.open_interest < limits.min_open_interest)
+            & (self.volume < limits.min_volume)
+        )
         with np.errstate(invalid="ignore"):
             feeble = ~(self.greeks.vega >= MIN_VEGA_FOR_IV) | ~self.priced
         return [

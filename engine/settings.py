@@ -77,6 +77,7 @@ class ContractSettings(Section):
     spread_other: float = Field(0.10, gt=0, le=2, description="Widest spread for other symbols, fraction of mid")
     min_open_interest: int = Field(100, ge=0, description="Lowest open interest where known, contracts")
     min_volume: int = Field(250, ge=0, description="... or today's volume where known, contracts")
+    window_slack: int = Field(7, ge=0, le=60, description="An expiry this far outside its window still counts, days")
     rate: float = Field(0.04, ge=-0.05, le=0.25, description="Interest rate for Greeks, per year")
 
 

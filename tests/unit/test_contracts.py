@@ -217,12 +217,12 @@ def test_a_locked_quote_is_passed_over() -> None:
         (100, 0, True),
         (99, 249, False),
         (99, 250, True),
-        (-1, 249, False),
+        (-1, 249, True),
         (-1, 250, True),
         (99, -1, False),
         (-1, -1, True),
         (0, -1, False),
-        (-1, 0, False),
+        (-1, 0, True),
     ],
 )
 def test_open_interest_or_volume_must_show_where_known(interest: int, volume: int, liquid: bool) -> None:
