@@ -58,7 +58,7 @@ format: setup
 	$(PY) -m ruff check --fix .
 
 coverage: setup
-	QT_QPA_PLATFORM=offscreen $(PY) -m coverage run --source=engine -m pytest tests/unit tests/properties
+	QT_QPA_PLATFORM=offscreen $(PY) -m coverage run --source=engine -m pytest $(TESTS)
 	$(PY) -m coverage report --include='$(CORE)' --show-missing --skip-covered --fail-under=100
 
 # CUSTOM_COMPILE_COMMAND is what the locks' first lines name. No index and no folder of this machine may stand in them.
