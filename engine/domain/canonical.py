@@ -40,7 +40,8 @@ def decode_fact(data: bytes | str) -> AnyFact:
 
 def time_text(moment: datetime) -> str:
     """UTC with microseconds, always the same width."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _plain(value: Any) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from engine.domain.entities import Position
 from engine.domain.values import Purpose
 from engine.journey.clockwork import equity_now
 from engine.journey.step import Step
@@ -20,18 +21,7 @@ def book_of(step: Step) -> Book:
     today = new_york_day(step.now)
     exposures: list[Exposure] = []
     recent: dict[str, datetime] = {}
-    for position in state.open_positions.values():
-        mark = step.live.marks.get(position.id)
-        exposures.append(
-            exposure_of_position(
-                position,
-                mark.price if mark is not None else position.entry,
-                mark.greeks if mark is not None else position.entry_greeks,
-                mark.underlying if mark is not None else position.entry_underlying,
-                today,
-                step.settings.risk,
-            )
-        )
+    exposures += [_held(step, position, today) for position in state.open_positions.values()]
     for ticket in state.pending_tickets.values():
         if ticket.purpose is Purpose.ENTRY:
             exposures.append(exposure_of_ticket(ticket, _spot(step, ticket.symbol), today))
@@ -57,6 +47,24 @@ def book_of(step: Step) -> Book:
         used_triggers=used_triggers(step),
         recent_entries=recent,
     )
+
+
+def _held(step: Step, position: Position, today: date) -> Exposure:
+    """Worked out once per change or mark: every entry asks for all of them."""
+    mark = step.live.marks.get(position.id)
+    known = step.live.exposures.get(position.id)
+    if known is not None and known[0] is position and known[1] is mark and known[2] == today:
+        return known[3]
+    exposure = exposure_of_position(
+        position,
+        mark.price if mark is not None else position.entry,
+        mark.greeks if mark is not None else position.entry_greeks,
+        mark.underlying if mark is not None else position.entry_underlying,
+        today,
+        step.settings.risk,
+    )
+    step.live.exposures[position.id] = (position, mark, today, exposure)
+    return exposure
 
 
 def used_triggers(step: Step) -> frozenset[int]:

@@ -8,11 +8,13 @@ from decimal import Decimal
 from engine.decision.board import expire, next_expiry
 from engine.decision.matrices import ENGINE_VERSION
 from engine.domain import events as ev
+from engine.domain.entities import SymbolBoard
 from engine.domain.values import OrderState, Purpose, Side, money
 from engine.journey import deciding, ordering
 from engine.journey.step import Cancel, Step
 from engine.portfolio.account import equity
 from engine.portfolio.settlement import settle
+from engine.sessions import new_york_day
 from engine.settings import describe
 
 
@@ -64,7 +66,7 @@ def _board(step: Step) -> None:
     while True:
         due: tuple[datetime, str] | None = None
         for symbol, board in step.state.boards.items():
-            instant = next_expiry(board)
+            instant = _next_expiry(step, board)
             if instant is not None and instant <= step.now and (due is None or (instant, symbol) < due):
                 due = (instant, symbol)
         if due is None:
@@ -84,6 +86,14 @@ def _board(step: Step) -> None:
             deciding.decide_after_expiry(step, symbol, instant, fact.seq)
         finally:
             step.now = then
+
+
+def _next_expiry(step: Step, board: SymbolBoard) -> datetime | None:
+    """Looked up for every receipt and every tick, so it is worked out once per change of a board."""
+    known = step.live.expiries.get(board.symbol)
+    if known is None or known[0] is not board:
+        known = step.live.expiries[board.symbol] = (board, next_expiry(board))
+    return known[1]
 
 
 def _tickets(step: Step) -> None:
@@ -110,7 +120,8 @@ def _entries(step: Step) -> None:
 
 def _expiries(step: Step) -> None:
     """Contracts that expired while held: settled at intrinsic against the official close."""
-    for position in list(step.state.open_positions.values()):
+    today = new_york_day(step.now)
+    for position in [p for p in step.state.open_positions.values() if p.contract.expiry <= today]:
         session = step.world.calendar.session(position.contract.expiry)
         if session is None or step.now < session.close or position.quantity == 0:
             continue

@@ -34,6 +34,9 @@ PATIENCE = 2.5
 SLICE = 12
 """Positions looked at in one step of the watch."""
 
+SHORT_SLICE = 3
+"""The same while signals wait to be weighed."""
+
 PAUSE = 0.005
 """Seconds between two symbols that are warmed up: signals go first."""
 
@@ -287,9 +290,12 @@ class Conductor:
                 self._play(self.journey.clock.now())
             self.perform(self._moment)
             held = self.journey.held()
-            for first in range(0, len(held), SLICE):
+            first = 0
+            while first < len(held):
                 await asyncio.sleep(0)
-                ids = [position.id for position in held[first : first + SLICE]]
+                # Signals that wait and positions that are watched take turns, so each turn is kept short.
+                ids = [position.id for position in held[first : first + (SHORT_SLICE if self._unweighed else SLICE)]]
+                first += len(ids)
                 self.perform(lambda step, ids=ids: self._watch_some(step, ids))  # type: ignore[misc]
             self.perform(self.journey.tend)
 

@@ -168,6 +168,7 @@ def close_books(step: Step, position_id: str, cause: int) -> None:
     step.live.marks.pop(position.id, None)
     step.live.confirmations.pop(position.id, None)
     step.live.marked.pop(position.id, None)
+    step.live.exposures.pop(position.id, None)
 
 
 def entry_life(step: Step, ticket: Ticket) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
+from engine.domain.entities import Position, SymbolBoard
 from engine.domain.events import AnyFact, Fact
 from engine.domain.marks import Mark
 from engine.domain.values import Policy
@@ -15,6 +16,7 @@ from engine.exits.monitor import Confirmation
 from engine.market.bars import BarBook
 from engine.orders.fees import FeeTable
 from engine.ports import Quotes
+from engine.risk.book import Exposure
 from engine.sessions import Calendar
 from engine.settings import Settings
 from engine.state import State
@@ -47,6 +49,10 @@ class Live:
     """When each position's mark last went to the ledger."""
     entries: list[datetime] = field(default_factory=list)
     """Entry intents of the last second, for the rate rule."""
+    expiries: dict[str, tuple[SymbolBoard, datetime | None]] = field(default_factory=dict)
+    """Each board as it was last looked at, and when something next leaves it."""
+    exposures: dict[str, tuple[Position, Mark | None, date, Exposure]] = field(default_factory=dict)
+    """What each position exposes, as of its last change or mark."""
     equity: Decimal | None = None
     equity_marked: datetime | None = None
 
