@@ -1,94 +1,30 @@
 """State is the fold of facts: the same live, after a crash, and in replay. Only `State.apply` changes it.
 
-Each entity is one projection row `(kind, key)`. What a step touched is drained as `Change`s and commits in one
-transaction with its facts, so that a restart reads rows instead of folding the whole ledger again. Rows of things
-long over are dropped by the same rule everywhere (`KEPT`); their facts stay in the ledger for ever.
+How entities are kept, loaded and drained is `engine.kept`; here is which fact changes which of them, and how.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from engine.domain import events as ev
-from engine.domain.canonical import canonical
-from engine.domain.entities import (
-    Account,
-    Halt,
-    Heard,
-    Order,
-    Position,
-    SymbolBoard,
-    Ticket,
-)
+from engine.domain.entities import Halt, Heard, SymbolBoard
 from engine.domain.events import AnyFact
-from engine.domain.values import ExitReason, Purpose, Side, TicketState, Value
+from engine.domain.values import ExitReason, Purpose, Side, TicketState
+from engine.kept import KINDS, Kept
 from engine.orders import oms
 from engine.portfolio import account as accounts
 from engine.portfolio import attribution
 from engine.portfolio import positions as holdings
-from engine.ports import Change
 
-KEPT = 500
-"""Rows kept of each kind of finished thing: what the panels show without asking the ledger's history."""
-
-_TYPES: dict[str, type[Value]] = {
-    "account": Account,
-    "halt": Halt,
-    "board": SymbolBoard,
-    "ticket": Ticket,
-    "order": Order,
-    "position": Position,
-    "heard": Heard,
-}
-KINDS = tuple(_TYPES)
+__all__ = ["KINDS", "State", "heard_row"]
 
 
-@dataclass(slots=True)
-class _Finished:
-    """Which finished things are kept: always those born last, whatever order they finished in, so that a rebuild
-    from the facts and a load from the rows keep the same ones."""
-
-    oldest: list[int]
-    members: set[int]
-
-
-class State:
-    """Everything the engine knows, as dicts of frozen entities in the order they came."""
-
-    def __init__(self) -> None:
-        self.account: Account | None = None
-        self.halt: Halt | None = None
-        self.boards: dict[str, SymbolBoard] = {}
-        self.tickets: dict[str, Ticket] = {}
-        self.orders: dict[str, Order] = {}
-        self.positions: dict[str, Position] = {}
-        self.heard: dict[int, Heard] = {}
-        self.last_seq = 0
-        self.last_at: datetime | None = None
-        self.open_positions: dict[str, Position] = {}
-        self.open_orders: dict[str, Order] = {}
-        self.pending_tickets: dict[str, Ticket] = {}
-        self._touched: dict[tuple[str, str], Value | None] = {}
-        self._finished = {kind: _Finished([], set()) for kind in ("ticket", "order", "position", "heard")}
-
-    # --- in and out -----------------------------------------------------------------------------------------------
-
-    @classmethod
-    def load(cls, rows: Iterable[tuple[str, str, bytes]], last_seq: int, last_at: datetime | None) -> State:
-        """The state whose projection rows these are, in the order they were last changed."""
-        state = cls()
-        state.last_seq, state.last_at = last_seq, last_at
-        for kind, key, body in rows:
-            state._keep(kind, key, msgspec.json.decode(body, type=_TYPES[kind]))
-        state._touched.clear()
-        return state
+class State(Kept):
+    """Everything the engine knows."""
 
     def apply(self, fact: AnyFact) -> None:
         """Fold one fact. Facts come in order; a gap is an error, for it would mean a lost fact."""
@@ -99,70 +35,6 @@ class State:
             fold(self, fact)
         self.last_seq = fact.seq
         self.last_at = fact.at
-
-    def drain(self) -> list[Change]:
-        """Rows changed since the last drain, each once, in the order they were last touched."""
-        changes = [
-            Change(kind=kind, key=key, body=None if value is None else canonical(value))
-            for (kind, key), value in self._touched.items()
-        ]
-        self._touched.clear()
-        return changes
-
-    # --- keeping --------------------------------------------------------------------------------------------------
-
-    def _keep(self, kind: str, key: str, value: Any) -> None:
-        self._touched.pop((kind, key), None)
-        self._touched[kind, key] = value
-        if kind == "board":
-            self.boards[key] = value
-        elif kind == "account":
-            self.account = value
-        elif kind == "halt":
-            self.halt = value
-        elif kind == "ticket":
-            self.tickets[key] = value
-            self._index(kind, key, value, self.pending_tickets, value.state is TicketState.PENDING)
-        elif kind == "order":
-            self.orders[key] = value
-            self._index(kind, key, value, self.open_orders, value.state.is_open)
-        elif kind == "position":
-            self.positions[key] = value
-            self._index(kind, key, value, self.open_positions, value.is_open)
-        elif kind == "heard":
-            self.heard[int(key)] = value
-            self._index(kind, key, value, {}, not value.weighed)
-
-    def _index(self, kind: str, key: str, value: Value, live: dict[str, Any], is_live: bool) -> None:
-        if is_live:
-            live[key] = value
-            return
-        live.pop(key, None)
-        finished = self._finished[kind]
-        born = _born(kind, key)
-        if born in finished.members:
-            return
-        finished.members.add(born)
-        heapq.heappush(finished.oldest, born)
-        if len(finished.oldest) > KEPT:
-            dropped = heapq.heappop(finished.oldest)
-            finished.members.discard(dropped)
-            self._drop(kind, dropped)
-
-    def _drop(self, kind: str, born: int) -> None:
-        key = str(born) if kind == "heard" else f"{kind[0].upper()}{born}"
-        if kind == "heard":
-            self.heard.pop(born, None)
-        elif kind == "ticket":
-            self.tickets.pop(key, None)
-        elif kind == "order":
-            self.orders.pop(key, None)
-        else:
-            self.positions.pop(key, None)
-        self._touched.pop((kind, key), None)
-        self._touched[kind, key] = None
-
-    # --- folds ----------------------------------------------------------------------------------------------------
 
     def _board(self, symbol: str) -> SymbolBoard:
         return self.boards.get(symbol) or SymbolBoard(symbol=symbol)
@@ -308,9 +180,7 @@ class State:
         self._keep(
             "ticket",
             ticket.id,
-            replace(
-                ticket, state=TicketState.REJECTED, changed=fact.at, answered_by=fact.by, reason=fact.reason
-            ),
+            replace(ticket, state=TicketState.REJECTED, changed=fact.at, answered_by=fact.by, reason=fact.reason),
         )
         self._outcome(ticket.trigger, "rejected")
 
@@ -350,7 +220,11 @@ class State:
         self._keep("position", position.id, position)
 
     def _marked(self, fact: ev.PositionMarked) -> None:
-        position = holdings.position_after_mark(self.positions[fact.position], fact)
+        position = replace(
+            holdings.position_after_mark(self.positions[fact.position], fact),
+            last_mark=fact.mark,
+            last_bid=fact.mark if fact.bid is None else fact.bid,
+        )
         if position.attribution is not None:
             position = replace(position, attribution=attribution.attribution_after_mark(position.attribution, fact))
         self._keep("position", position.id, position)
@@ -393,7 +267,13 @@ class State:
         self._keep("account", "paper", accounts.account_after_equity(self.account, fact))
 
     def _halted(self, fact: ev.TradingHalted) -> None:
-        self._keep("halt", "halt", Halt(latched=True, by=fact.by, reason=fact.reason, since=fact.at))
+        before = self.halt
+        if before is not None and before.latched:
+            # Who halted first, and why, stands; a second word can only ask for more.
+            self._keep("halt", "halt", replace(before, flatten=before.flatten or fact.flatten))
+            return
+        halt = Halt(latched=True, by=fact.by, reason=fact.reason, since=fact.at, flatten=fact.flatten)
+        self._keep("halt", "halt", halt)
 
     def _resumed(self, fact: ev.TradingResumed) -> None:
         halt = Halt(
@@ -426,11 +306,6 @@ def heard_row(fact: ev.SignalReceived | ev.PhaseReceived | ev.TrendReceived | ev
     else:
         symbol, text = fact.notice.symbol, f"{fact.notice.symbol} exit: {fact.notice.said}"
     return Heard(seq=fact.seq, at=fact.at, kind=fact.receipt.kind, symbol=symbol, text=text, outcome="")
-
-
-def _born(kind: str, key: str) -> int:
-    """Seq of the fact an entity was born from: ids are derived from it (`T12`), receipts are named by it."""
-    return int(key) if kind == "heard" else int(key[1:])
 
 
 _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {

@@ -200,6 +200,10 @@ class Position(Value, frozen=True, kw_only=True):
     attribution: Attribution | None = None
     thesis_broken: str = ""
     """Why the reason to hold it is gone; empty while it stands."""
+    last_mark: Decimal | None = None
+    """The last mark that was kept, per share: what it is worth after a restart, until new quotes come."""
+    last_bid: Decimal | None = None
+    """What it would have brought then, per share."""
 
     @property
     def is_open(self) -> bool:
@@ -243,6 +247,8 @@ class Halt(Value, frozen=True, kw_only=True):
     """Drawdown at which a person resumed: entries halt again further down, until a new peak."""
     accepted_peak: Decimal = Decimal(0)
     """The peak that drawdown was counted from."""
+    flatten: bool = False
+    """While latched, whatever is held is closed, until nothing is."""
 
 
 class SymbolBoard(Value, frozen=True, kw_only=True):

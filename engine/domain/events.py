@@ -395,6 +395,8 @@ class TradingHalted(Fact, frozen=True, kw_only=True):
     by: str
     reason: str
     numbers: dict[str, str] = {}
+    flatten: bool = False
+    """Also close everything that is held."""
 
 
 class TradingResumed(Fact, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from engine.domain.commands import (
     ResumeTrading,
 )
 from engine.domain.entities import Ticket
-from engine.domain.values import Code, Direction, ExitReason, Purpose, Refusal, TicketState, refuse
+from engine.domain.values import Code, Direction, Purpose, Refusal, TicketState, refuse
 from engine.journey import approving, entering, exiting
 from engine.journey.clockwork import equity_now
 from engine.journey.step import Cancel, Step
@@ -149,18 +149,16 @@ def _cancel(step: Step, command: CancelOrder) -> Done:
 def _halt(step: Step, command: HaltTrading) -> Done:
     """Blocks entries, cancels working entries, rejects waiting entry tickets; exits and cancels always pass."""
     halt = step.state.halt
-    if halt is None or not halt.latched:
-        step.emit(ev.TradingHalted, by=command.by, reason=command.reason or "halted by hand")
-    cause = step.state.last_seq
+    cause: int | None = None
+    if halt is None or not halt.latched or (command.flatten and not halt.flatten):
+        reason = command.reason or "halted by hand"
+        cause = step.emit(ev.TradingHalted, by=command.by, reason=reason, flatten=command.flatten).seq
     take_back_entries(step, command.by, cause)
-    if command.flatten:
-        for position in list(step.state.open_positions.values()):
-            if position.quantity:
-                exiting.close(step, position, position.quantity, ExitReason.KILL_SWITCH, cause=int(position.id[1:]))
+    exiting.flatten(step)
     return Done(ok=True, seq=cause)
 
 
-def take_back_entries(step: Step, by: str, cause: int) -> None:
+def take_back_entries(step: Step, by: str, cause: int | None) -> None:
     """No entry goes on once trading is halted: working ones are cancelled, waiting tickets rejected."""
     for order in list(step.state.open_orders.values()):
         if order.purpose is Purpose.ENTRY:

@@ -14,6 +14,7 @@ from engine.journey import entering, exiting
 from engine.journey.booking import book_of
 from engine.journey.ordering import Intent, greeks_now, intend
 from engine.journey.step import Step
+from engine.orders.guard import closing_allowed
 from engine.risk.guards import Guarded
 from engine.risk.manager import assess
 
@@ -39,6 +40,9 @@ def _approve_exit(step: Step, ticket: Ticket, by: str, quantity: int | None, rea
         refusal = refuse(Code.POSITION_UNKNOWN, position=ticket.position)
         return Done(ok=False, refusal=refusal)
     wanted = min(quantity or ticket.quantity, position.quantity)
+    denied = closing_allowed(position, step.state.open_orders.values(), wanted)
+    if denied is not None:  # the question stays open: its answer could not be carried out
+        return Done(ok=False, refusal=denied)
     approved = step.emit(
         ev.TicketApproved,
         cause=int(ticket.id[1:]),

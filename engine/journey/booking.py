@@ -57,7 +57,7 @@ def _held(step: Step, position: Position, today: date) -> Exposure:
         return known[3]
     exposure = exposure_of_position(
         position,
-        mark.price if mark is not None else position.entry,
+        mark.price if mark is not None else position.last_mark or position.entry,
         mark.greeks if mark is not None else position.entry_greeks,
         mark.underlying if mark is not None else position.entry_underlying,
         today,
@@ -68,8 +68,7 @@ def _held(step: Step, position: Position, today: date) -> Exposure:
 
 
 def used_triggers(step: Step) -> frozenset[int]:
-    """Signals that made a ticket already: each may only once. A signal outlives its ticket's row by far less than the
-    number of rows that are kept."""
+    """Signals that made a ticket already: each may only once. The ticket's row stays while its signal is active."""
     return frozenset(t.trigger for t in step.state.tickets.values() if t.trigger is not None)
 
 

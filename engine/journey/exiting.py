@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from engine.domain import events as ev
@@ -39,6 +40,29 @@ def close(
         ),
     )
     return Done(ok=True, seq=int(order.id[1:]), created=order.id)
+
+
+def flatten(step: Step) -> None:
+    """While a halt asks for it, what is held is closed at the market: at once, and again until nothing is held. An exit
+    that waits for its price, or sells only a part, is taken back first; the rest follows at the broker's word."""
+    halt = step.state.halt
+    session = step.world.calendar.session_at(step.now)
+    if halt is None or not halt.latched or not halt.flatten:
+        return
+    if session is None or not session.open <= step.now < session.options_close:
+        return
+    again = timedelta(seconds=step.settings.exits.chase_seconds)
+    for position in list(step.state.open_positions.values()):
+        orders = [order for order in step.state.orders.values() if order.position == position.id]
+        working = next((order for order in orders if order.state.is_open), None)
+        if working is not None:
+            if working.type is not OrderType.MARKETABLE or working.remaining < position.quantity:
+                step.effects.append(Cancel(working.id))
+        elif position.quantity:
+            last = orders[-1] if orders else None
+            if last is not None and last.exit_reason is ExitReason.KILL_SWITCH and step.now - last.created < again:
+                continue
+            close(step, position, position.quantity, ExitReason.KILL_SWITCH, cause=int(position.id[1:]))
 
 
 def reprice(step: Step, order: Order, limit: Decimal) -> None:

@@ -29,6 +29,15 @@ class Known:
         seq, at = self.recent.get(heard.key, (None, now))
         return seq if seq is not None and (now - at).total_seconds() <= window else None
 
+    def remember(self, key: str, seq: int, at: datetime, window: float) -> None:
+        """A body that was heard now; those that no longer count are forgotten, oldest first."""
+        self.recent.pop(key, None)
+        self.recent[key] = (seq, at)
+        for old, (_, since) in list(self.recent.items()):
+            if (at - since).total_seconds() <= window:
+                break
+            del self.recent[old]
+
 
 def hear(step: Step, heard: Heard, known: Known, clock: Clock) -> ev.AnyFact:
     """The fact that keeps this receipt: understood, refused or a duplicate."""
@@ -48,7 +57,7 @@ def hear(step: Step, heard: Heard, known: Known, clock: Clock) -> ev.AnyFact:
     fact = _understood(step, heard, receipt)
     if heard.windowed:
         # The same body is a new receipt later on, so its key in the ledger names its place too.
-        known.recent[heard.key] = (fact.seq, fact.at)
+        known.remember(heard.key, fact.seq, fact.at, step.settings.intake.duplicate_window)
         step.keys[f"{heard.key}@{fact.seq}"] = fact.seq
     else:
         known.keys[heard.key] = fact.seq
@@ -74,7 +83,7 @@ def _understood(step: Step, heard: Heard, receipt: ev.Receipt) -> ev.AnyFact:
 def known_from(keys: Mapping[str, int], state: State) -> Known:
     """What a ledger's keys say after a restart. A key with its place (`…@12`) only counts while it is recent."""
     known = Known()
-    for key, seq in keys.items():
+    for key, seq in sorted(keys.items(), key=lambda item: item[1]):
         base, mark, _ = key.rpartition("@")
         if not mark or not base.startswith("sha256:"):
             known.keys[key] = seq

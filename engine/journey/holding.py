@@ -45,7 +45,8 @@ def watch(step: Step, positions: Sequence[Position]) -> None:
 
 
 def tend(step: Step) -> None:
-    """What is looked at once a moment: working exits are chased, equity is kept, halts latch."""
+    """What is looked at once a moment: working exits are chased, equity is kept, halts latch and flatten."""
+    exiting.flatten(step)
     _chase(step)
     _keep_equity(step)
 

@@ -165,6 +165,9 @@ def close_books(step: Step, position_id: str, cause: int) -> None:
         worst=summary.worst,
         attribution=summary.attribution,
     )
+    for ticket in list(step.state.pending_tickets.values()):
+        if ticket.position == position.id:  # nothing is left to ask about
+            step.emit(ev.TicketExpired, cause=cause, ticket=ticket.id)
     step.live.marks.pop(position.id, None)
     step.live.confirmations.pop(position.id, None)
     step.live.marked.pop(position.id, None)

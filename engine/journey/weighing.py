@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from engine.decision.board import place_phase, place_signal, place_trend
@@ -12,6 +14,7 @@ from engine.domain.values import Code, Direction, Verdict, refuse
 from engine.journey import entering
 from engine.journey.deciding import break_thesis, decide_now, record
 from engine.journey.step import Step
+from engine.sessions import new_york_day
 
 
 def weigh(step: Step, fact: ev.AnyFact) -> None:
@@ -32,18 +35,18 @@ def _board(step: Step, symbol: str) -> SymbolBoard:
     return step.state.boards.get(symbol) or SymbolBoard(symbol=symbol)
 
 
-def _closed_day(step: Step, symbol: str, source: int) -> bool:
-    """Weekends and holidays: the receipt is kept, the board is not touched."""
-    if step.world.calendar.session_at(step.now) is not None:
+def _closed_day(step: Step, symbol: str, source: int, at: datetime) -> bool:
+    """It came on a weekend or holiday: the receipt is kept, the board is not touched, also when it is weighed later."""
+    if step.world.calendar.session_at(at) is not None:
         return False
-    day = step.now.date().isoformat()
+    day = new_york_day(at).isoformat()
     step.emit(ev.SignalSetAside, cause=source, symbol=symbol, source=source, refusal=refuse(Code.CLOSED_DAY, day=day))
     return True
 
 
 def _weigh_signal(step: Step, fact: ev.SignalReceived) -> None:
     signal = fact.signal
-    if _closed_day(step, signal.symbol, fact.seq):
+    if _closed_day(step, signal.symbol, fact.seq, fact.at):
         return
     try:
         check_inputs([signal], [], [], step.now)
@@ -81,7 +84,7 @@ def _weigh_signal(step: Step, fact: ev.SignalReceived) -> None:
 
 def _weigh_phase(step: Step, fact: ev.PhaseReceived) -> None:
     symbol = fact.phase.symbol
-    if _closed_day(step, symbol, fact.seq):
+    if _closed_day(step, symbol, fact.seq, fact.at):
         return
     placement = place_phase(_board(step, symbol), fact.seq, fact.phase, fact.at)
     step.emit(ev.PhasePlaced, cause=fact.seq, active=placement.active)
@@ -90,7 +93,7 @@ def _weigh_phase(step: Step, fact: ev.PhaseReceived) -> None:
 
 def _weigh_trend(step: Step, fact: ev.TrendReceived) -> None:
     symbol = fact.trend.symbol
-    if _closed_day(step, symbol, fact.seq):
+    if _closed_day(step, symbol, fact.seq, fact.at):
         return
     placement = place_trend(_board(step, symbol), fact.seq, fact.trend, fact.at)
     step.emit(ev.TrendPlaced, cause=fact.seq, active=placement.active)

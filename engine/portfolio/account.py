@@ -78,10 +78,10 @@ def account_after_equity(account: Account, fact: EquityMarked) -> Account:
 
 
 def liquidation_price(position: Position, mark: Mark | None) -> Decimal:
-    """Per share, what the position would bring: the bid; the mark's last good price while the quote is unusable; the
-    entry price before the first mark."""
+    """Per share, what the position would bring: the bid; the mark's last good price while the quote is unusable; before
+    the first mark of this run the one that was kept, else the entry price."""
     if mark is None:
-        return position.entry
+        return position.entry if position.last_bid is None else position.last_bid
     if mark.stale or mark.quote is None or mark.quote.bid is None:
         return mark.price
     return mark.quote.bid

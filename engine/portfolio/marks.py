@@ -46,7 +46,7 @@ def mark(
     if trusted and quote is not None and quote.mid is not None:
         price = quote.mid
     else:
-        price = previous.price if previous is not None else position.entry
+        price = previous.price if previous is not None else _known(position.last_mark, position.entry)
     return Mark(
         position=position.id,
         at=now,
