@@ -20,12 +20,14 @@ from typing import Any
 
 import httpx
 
+from app.commands.bench_client import Wires
 from app.commands.bench_engine import engine_process
 from app.options import Options
 from app.paths import throwaway_home
 from app.probe import signal_body
 from storage.commit_bench import bare_commit
 
+CONNECTIONS = 50
 SYMBOLS = tuple(f"S{number:03d}" for number in range(1, 301))
 PROFILE = {
     "account.cash": "1000000000",
@@ -90,20 +92,24 @@ def shown(values: Sequence[float]) -> str:
 
 
 class Client:
-    """Sends bodies and keeps when; one connection each that is warm, as a relay has."""
+    """Sends bodies and keeps when, over connections that are warm, as a relay has them."""
 
     def __init__(self, running: Running) -> None:
         self.running = running
         self.sent: dict[int, float] = {}
         """Receipt -> when its request was sent."""
         self.took: list[float] = []
-        self.statuses: list[int] = []
-        self._http = httpx.AsyncClient(
-            timeout=30, limits=httpx.Limits(max_connections=64, max_keepalive_connections=64)
-        )
+        self.refused: list[int] = []
+        """Statuses that were no 202."""
+        self._wires = Wires(running.address, CONNECTIONS)
+        self._http = httpx.AsyncClient(timeout=30)
         self._stamp = int(time.time() * 1000)  # noqa: TID251 - a sender's own clock
 
+    async def open(self) -> None:
+        await self._wires.open()
+
     async def close(self) -> None:
+        self._wires.close()
         await self._http.aclose()
 
     async def price(self, symbol: str) -> float:
@@ -115,20 +121,29 @@ class Client:
             known = self.running.prices[symbol] = float(answer.json()["mid"])
         return known
 
-    async def send(self, symbol: str, timeframe: str) -> int:
+    async def ready(self, symbol: str, timeframe: str) -> bytes:
+        """The bytes of one signal, made before the clock runs."""
         self._stamp += 1
         body = json.dumps(signal_body(symbol, timeframe, await self.price(symbol), self._stamp)).encode()
+        return self._wires.request("/webhook/signal", self.running.secrets["signal"], body)
+
+    async def post(self, request: bytes) -> int:
         began = time.perf_counter()
-        answer = await self._http.post(
-            f"{self.running.address}/webhook/signal",
-            content=body,
-            headers={"Authorization": f"Bearer {self.running.secrets['signal']}"},
-        )
-        self.took.append(time.perf_counter() - began)
-        self.statuses.append(answer.status_code)
-        receipt = int(answer.json()["receipt"])
+        status, body, took = await self._wires.post(request)
+        self.took.append(took)
+        if status != 202:
+            self.refused.append(status)
+        receipt = int(json.loads(body)["receipt"])
         self.sent[receipt] = began
         return receipt
+
+    async def send(self, symbol: str, timeframe: str) -> int:
+        return await self.post(await self.ready(symbol, timeframe))
+
+    async def at_once(self, signals: Sequence[tuple[str, str]]) -> list[int]:
+        """All of them in the same moment; the receipts in their order."""
+        requests = [await self.ready(symbol, timeframe) for symbol, timeframe in signals]
+        return await asyncio.gather(*map(self.post, requests))
 
 
 def bench_journey(quick: bool) -> dict[str, Any]:
@@ -191,6 +206,7 @@ def _rows(face: str, result: dict[str, Any]) -> list[dict[str, str]]:
 async def _measure(running: Running, quick: bool) -> dict[str, Any]:
     client = Client(running)
     fresh = iter(SYMBOLS)
+    await client.open()
     try:
         warm = [next(fresh) for _ in range(3)]
         for symbol in warm:
@@ -239,7 +255,7 @@ async def _bursts(client: Client, rounds: int) -> list[float]:
     took: list[float] = []
     for _ in range(rounds):
         client.took.clear()
-        await asyncio.gather(*(client.send(SYMBOLS[number % 3], "5") for number in range(50)))
+        await client.at_once([(SYMBOLS[number % 3], "5") for number in range(50)])
         took += client.took
         await asyncio.sleep(0.3)
     return took
@@ -262,7 +278,7 @@ async def _burst_fills(client: Client, symbols: Sequence[str]) -> tuple[list[flo
         await client.send(symbol, "240")
     await asyncio.sleep(0.3)
     client.running.ask()
-    triggers = await asyncio.gather(*(client.send(symbol, "60") for symbol in symbols))
+    triggers = await client.at_once([(symbol, "60") for symbol in symbols])
     return await _fills(client, triggers), len(triggers)
 
 
@@ -281,10 +297,11 @@ async def _flood(client: Client, count: int) -> dict[str, Any]:
     for symbol in SYMBOLS[:50]:
         await client.price(symbol)
     client.running.ask()
+    flood = [(SYMBOLS[number % 50], ("5", "3", "15", "30")[number % 4]) for number in range(count)]
+    requests = [await client.ready(*signal) for signal in flood]
     began = time.perf_counter()
-    receipts = await asyncio.gather(
-        *(client.send(SYMBOLS[number % 50], ("5", "3", "15", "30")[number % 4]) for number in range(count))
-    )
+    receipts = await asyncio.gather(*map(client.post, requests))
+    answered = time.perf_counter() - began
     decided: list[int] = []
     last = began
     while len(decided) < count and time.perf_counter() - began < 20:
@@ -296,6 +313,7 @@ async def _flood(client: Client, count: int) -> dict[str, Any]:
     wanted = set(receipts)
     return {
         "seconds": last - began,
+        "answered": answered,
         "decided": len(set(decided) & wanted),
         "lost": len(wanted - set(decided)),
         "doubled": len(decided) - len(set(decided)),

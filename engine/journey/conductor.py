@@ -213,8 +213,7 @@ class Conductor:
             fact, durable = self.perform(lambda step: self.journey.hear(step, heard))
             self.pulse.last_receipt = asyncio.get_running_loop().time()
             if isinstance(fact, ev.SignalReceived | ev.PhaseReceived | ev.TrendReceived | ev.ExitNoticeReceived):
-                self._unweighed.append((asyncio.get_running_loop().time(), fact))
-                self._wake.set()
+                durable.add_done_callback(lambda _: self._weigh_later(fact))
             try:
                 async with asyncio.timeout(PATIENCE):
                     await asyncio.shield(durable)
@@ -223,6 +222,11 @@ class Conductor:
         finally:
             self._hearing -= 1
         return Answer.of(fact)
+
+    def _weigh_later(self, fact: AnyFact) -> None:
+        """A receipt is durable: its sender is answered first, then it is weighed."""
+        self._unweighed.append((asyncio.get_running_loop().time(), fact))
+        self._wake.set()
 
     async def command(self, command: Command) -> Done:
         """Carry out a command; the answer comes when it is durable."""
