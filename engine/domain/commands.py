@@ -33,6 +33,8 @@ class Override(Command, frozen=True, kw_only=True):
     quantity: int | None = None
     direction: str | None = None
     """LONG or SHORT; the decision's leaning where not given."""
+    approve: bool = False
+    """Answer the ticket with yes at once (orders file)."""
 
 
 class OpenTicket(Command, frozen=True, kw_only=True):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from engine.approvals.desk import break_even, entry_limit, expires_at, policy_approves
 from engine.contracts import Choice, NoChoice, bucket_of, choose
-from engine.decision.matrices import DAY_FACTORS, SESSION_FACTORS
+from engine.decision.matrices import DAY_FACTORS, RR_STEPS, SESSION_FACTORS, TREND_STEPS, VOLUME_STEPS
+from engine.decision.sizing import step as factor_of
 from engine.domain import events as ev
 from engine.domain.commands import Done, OpenTicket, Override
 from engine.domain.entities import ExitPlan, Neighbour, SymbolBoard, Ticket
@@ -38,7 +40,13 @@ from engine.risk.guards import Guarded, Multipliers, entry_signal_of, guard_entr
 from engine.risk.manager import Assessment, assess
 from engine.sessions import new_york_day
 
-MULTIPLIERS = Multipliers(session=SESSION_FACTORS, weekday=DAY_FACTORS)
+MULTIPLIERS = Multipliers(
+    session=SESSION_FACTORS,
+    weekday=DAY_FACTORS,
+    volume=partial(factor_of, VOLUME_STEPS),
+    trend=partial(factor_of, TREND_STEPS),
+    rr=partial(factor_of, RR_STEPS),
+)
 OWN_STOP = frozenset({Timeframe.H1, Timeframe.H4})
 """A slow trigger brings its own stop and targets; a fast one only times the entry."""
 
@@ -96,6 +104,7 @@ def enter(step: Step, made: ev.DecisionMade, heard: ev.AnyFact, before: Decision
         calendar=step.world.calendar,
         settings=step.settings.risk,
         multipliers=MULTIPLIERS,
+        bars=step.world.bars.facts_for(made.symbol, entry.signal.timeframe, step.now),
     )
     if guarded.refusal is not None:
         _deny(step, made.seq, made.symbol, made.seq, trigger.source, guarded.refusal, "guard")
@@ -150,7 +159,7 @@ def enter_override(step: Step, board: SymbolBoard, direction: Direction, command
     if trigger is not None:
         plan = _plan_of_signal(step, trigger, found.bucket)
     wish = _wish(step, found, direction, plan=plan, recommended=quantity, guarded=Guarded(), decision=command.decision)
-    return _ask_for(step, cause, wish, command.by)
+    return _answered(step, _ask_for(step, cause, wish, command.by), command)
 
 
 def enter_manual(step: Step, contract: OptionContract, command: OpenTicket) -> Done:
@@ -175,7 +184,11 @@ def enter_manual(step: Step, contract: OptionContract, command: OpenTicket) -> D
         notes=(f"by hand: {command.reason}",),
         limit=command.limit,
     )
-    done = _ask_for(step, None, wish, command.by)
+    return _answered(step, _ask_for(step, None, wish, command.by), command)
+
+
+def _answered(step: Step, done: Done, command: OpenTicket | Override) -> Done:
+    """Who opened the ticket may have said yes in the same breath."""
     if not done.ok or not command.approve:
         return done
     ticket = step.state.tickets[done.created]

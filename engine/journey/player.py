@@ -31,6 +31,8 @@ class Arrival:
 
     at: datetime
     line: int
+    where: str = ""
+    """File and line, for a person."""
     body: bytes | None = None
     command: Callable[[Journey], Command] | None = None
     """Made when it is due, because it may name a position that does not exist yet."""

@@ -8,10 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from engine.domain import events as ev
+from engine.domain.averages import average_price
 from engine.domain.canonical import time_text
-from engine.domain.entities import Account, Position
+from engine.domain.entities import Account, Position, Ticket
 from engine.domain.events import AnyFact
 from engine.domain.marks import Mark
+from engine.domain.values import Side
 from engine.operations.digest import decisions_digest, ledger_digest
 
 
@@ -33,8 +35,9 @@ def report(
         "verdicts": dict(Counter(f.decision.verdict.value for f in facts if isinstance(f, ev.DecisionMade))),
         "orders": [_order(f) for f in intents.values()],
         "fills": [_fill(f, intents[f.order]) for f in fills],
-        "trades": [_trade(f, positions[f.position]) for f in facts if isinstance(f, ev.PositionClosed)],
+        "trades": _trades(facts, intents),
         "open": [_open(p, marks.get(p.id)) for p in positions.values() if p.is_open],
+        "denials": [_denial(f) for f in facts if isinstance(f, ev.EntryDenied)],
         "refusals": dict(sorted(Counter(_codes(facts)).items())),
         "equity_curve": [
             {"time": time_text(f.at), "equity": str(f.equity)} for f in facts if isinstance(f, ev.EquityMarked)
@@ -109,14 +112,48 @@ def _fill(fact: ev.OrderFilled, intent: ev.OrderIntended) -> dict[str, Any]:
     }
 
 
-def _trade(fact: ev.PositionClosed, position: Position) -> dict[str, Any]:
+def _denial(fact: ev.EntryDenied) -> dict[str, Any]:
     return {
-        "position": position.id,
-        "contract": position.contract.osi,
-        "direction": position.direction.value,
-        "quantity": position.bought,
-        "entry_time": time_text(position.opened),
-        "entry": str(position.entry),
+        "time": time_text(fact.at),
+        "symbol": fact.symbol,
+        "decision": fact.decision,
+        "trigger": fact.trigger,
+        "stage": fact.stage,
+        "code": fact.refusal.code.value,
+        "numbers": fact.refusal.numbers,
+    }
+
+
+def _trades(facts: Sequence[AnyFact], intents: Mapping[str, ev.OrderIntended]) -> list[dict[str, Any]]:
+    """Every closed position, told from its own facts: the state keeps only the last of them."""
+    tickets = {f.ticket.id: f.ticket for f in facts if isinstance(f, ev.TicketOpened)}
+    buys: dict[str, list[ev.OrderFilled]] = {}
+    trades = []
+    for fact in facts:
+        if isinstance(fact, ev.OrderFilled) and intents[fact.order].side is Side.BUY:
+            buys.setdefault(fact.position, []).append(fact)
+        elif isinstance(fact, ev.PositionClosed):
+            trades.append(_trade(fact, buys[fact.position], intents, tickets))
+    return trades
+
+
+def _trade(
+    fact: ev.PositionClosed,
+    buys: Sequence[ev.OrderFilled],
+    intents: Mapping[str, ev.OrderIntended],
+    tickets: Mapping[str, Ticket],
+) -> dict[str, Any]:
+    entry = intents[buys[0].order]
+    assert entry.ticket is not None, "an entry comes from a ticket"
+    quantity = sum(fill.quantity for fill in buys)
+    paid = sum((fill.price * fill.quantity for fill in buys), Decimal(0))
+    return {
+        "position": fact.position,
+        "contract": entry.contract.osi,
+        "direction": tickets[entry.ticket].direction.value,
+        "quantity": quantity,
+        "entry_time": time_text(buys[0].at),
+        "entry": str(average_price(paid, quantity)),
         "exit_time": time_text(fact.at),
         "exit": str(fact.average_exit),
         "reason": fact.reason.value,

@@ -6,10 +6,11 @@ make smaller, or ask for a person, each under its own code and with both values.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from engine.domain.bars import BarFacts
 from engine.domain.entities import SymbolBoard
 from engine.domain.signals import TREND_TIMEFRAMES, ActivePhase, ActiveSignal, ActiveTrend, Decision, Signal
 from engine.domain.values import (
@@ -35,16 +36,25 @@ LATE_SECONDS = 60.0
 LATE_SHARE = 0.10
 """Of the timeframe, where that is longer."""
 HALF_SIZE = Decimal("0.5")
+FIGURE_SLACK = 0.20
+"""A figure as sent may differ this much from our own before it is flagged."""
 _HTF_ROLES = frozenset({"REGIME", "BIAS"})
 _FOUR_HOURS = TREND_TIMEFRAMES.index("tf240min")
 _BIAS_OF_SIGN = {-1: Bias.SHORT, 0: Bias.NEUTRAL, 1: Bias.LONG}
 
 
+Factor = Callable[[float], float]
+"""A figure of a signal to its factor in the position multiplier."""
+
+
 class Multipliers(Value, frozen=True, kw_only=True):
-    """The engine's factors by session and weekday: the guard compares them, it does not own them."""
+    """The engine's factors: the guards compare them, they do not own them."""
 
     session: Mapping[MarketSession, float]
     weekday: Mapping[Weekday, float]
+    volume: Factor
+    trend: Factor
+    rr: Factor
 
 
 class Guarded(Value, frozen=True, kw_only=True):
@@ -115,10 +125,12 @@ def guard_entry(
     calendar: Calendar,
     settings: RiskSettings,
     multipliers: Multipliers,
+    bars: BarFacts | None = None,
 ) -> Guarded:
     """Every guard in order: the first refusal, or what the rest leaves of the size and wants seen.
 
     `late` is the trigger's seconds between bar close and arrival, both on real clocks; None where nobody knows them.
+    `bars` is what our own bars of the entry signal's timeframe say.
     """
     refusal = (
         closed_day(now, calendar)
@@ -132,11 +144,12 @@ def guard_entry(
     clock, clock_note = clock_mismatch(entry, decision, calendar, multipliers)
     conflicts = htf_conflicts(entry.signal, signals, phases, trends)
     assumed = assumed_note(trigger.signal)
+    figures, figures_note = figure_mismatch(entry.signal, decision, bars, multipliers)
     return Guarded(
-        multiplier_factor=clock,
+        multiplier_factor=clock * figures,
         size_factor=HALF_SIZE if conflicts else ONE,
         manual=bool(conflicts) or bool(assumed),
-        notes=(*clock_note, *conflicts, *assumed),
+        notes=(*clock_note, *conflicts, *figures_note, *assumed),
     )
 
 
@@ -233,10 +246,37 @@ def clock_mismatch(
     if sent_day is not None and day is not None and sent_day is not day:
         ratio *= min(1.0, multipliers.weekday[day] / multipliers.weekday[sent_day])
         notes.append(f"CLOCK_MISMATCH weekday={sent_day} clock={day}")
+    return left_of_multiplier(decision, ratio), tuple(notes)
+
+
+def figure_mismatch(
+    entry: Signal, decision: Decision, bars: BarFacts | None, multipliers: Multipliers
+) -> tuple[Decimal, tuple[str, ...]]:
+    """Volume, trend strength and R:R of the entry signal, counted again: volume and trend from our bars, R:R from the
+    signal's own prices. What differs by over 20 % is flagged with both values, and the smaller multiplier counts.
+    """
+    risk, reward = abs(entry.price - entry.stop_loss), abs(entry.target_1 - entry.price)
+    ours: tuple[tuple[str, float, float | None, Factor], ...] = (
+        ("volume", entry.volume_vs_avg, bars.volume_vs_avg if bars is not None else None, multipliers.volume),
+        ("trend", entry.trend_strength, bars.trend_strength if bars is not None else None, multipliers.trend),
+        ("rr", entry.rr_ratio_t1, reward / risk if risk > 0 else None, multipliers.rr),
+    )
+    ratio = 1.0
+    notes: list[str] = []
+    for name, sent, own, factor in ours:
+        if own is None or abs(sent - own) <= FIGURE_SLACK * abs(own):
+            continue
+        notes.append(f"FIGURE_MISMATCH {name}={sent:g} ours={own:.2f}")
+        ratio *= min(1.0, factor(own) / factor(sent))
+    return left_of_multiplier(decision, ratio), tuple(notes)
+
+
+def left_of_multiplier(decision: Decision, ratio: float) -> Decimal:
+    """What a smaller raw multiplier leaves of the bounded one: below 1 only where it bites."""
     if ratio == 1.0 or decision.raw_multiplier is None or decision.breakdown is None:
-        return ONE, tuple(notes)
+        return ONE
     left = min(1.0, decision.raw_multiplier * ratio / decision.breakdown.final_multiplier)
-    return Decimal(repr(round(left, 6))), tuple(notes)
+    return Decimal(repr(round(left, 6)))
 
 
 def assumed_note(signal: Signal) -> tuple[str, ...]:

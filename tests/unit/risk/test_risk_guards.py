@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.domain.bars import BarFacts
 from engine.domain.entities import SymbolBoard
 from engine.domain.signals import ActivePhase, ActiveSignal, ActiveTrend, Breakdown, Decision, Phase, Signal, Trend
 from engine.domain.values import Bias, Code, Direction, MarketSession, Quality, Timeframe, Verdict, Weekday
@@ -19,6 +20,7 @@ from engine.risk.guards import (
     contradicted,
     cooling_down,
     entry_signal_of,
+    figure_mismatch,
     guard_entry,
     htf_conflicts,
     price_mismatch,
@@ -42,6 +44,9 @@ MULTIPLIERS = Multipliers(
         Weekday.THURSDAY: 0.95,
         Weekday.FRIDAY: 0.85,
     },
+    volume=lambda ratio: 1.1 if ratio >= 1.5 else 1.0 if ratio >= 0.8 else 0.7,
+    trend=lambda strength: 1.2 if strength >= 80 else 1.0 if strength >= 60 else 0.8,
+    rr=lambda ratio: 1.0 if ratio >= 2 else 0.85 if ratio >= 1.5 else 0.5,
 )
 
 
@@ -348,3 +353,25 @@ def test_the_first_guard_that_objects_is_the_refusal(changes: dict[str, Any], co
     assert found.refusal is not None
     assert found.refusal.code is code
     assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "ours", "factor", "notes"),
+    [
+        ({}, None, "1", ()),
+        ({}, BarFacts(volume_vs_avg=1.1, trend_strength=60.0), "1", ()),
+        ({"volume_vs_avg": 1.2}, BarFacts(volume_vs_avg=1.0), "1", ()),
+        ({"volume_vs_avg": 1.21}, BarFacts(volume_vs_avg=1.0), "1", ("FIGURE_MISMATCH volume=1.21 ours=1.00",)),
+        ({"volume_vs_avg": 1.6}, BarFacts(volume_vs_avg=0.5), "0.636364", ("FIGURE_MISMATCH volume=1.6 ours=0.50",)),
+        ({"volume_vs_avg": 0.5}, BarFacts(volume_vs_avg=1.6), "1", ("FIGURE_MISMATCH volume=0.5 ours=1.60",)),
+        ({"trend_strength": 90.0}, BarFacts(trend_strength=20.0), "0.666667", ("FIGURE_MISMATCH trend=90 ours=20.00",)),
+        ({"rr_ratio_t1": 3.0}, None, "1", ("FIGURE_MISMATCH rr=3 ours=2.00",)),
+        ({"rr_ratio_t1": 3.0, "target_1": 603.0}, None, "0.85", ("FIGURE_MISMATCH rr=3 ours=1.50",)),
+        ({"price": 600.0, "stop_loss": 600.0}, None, "1", ()),
+    ],
+)
+def test_a_figure_that_our_bars_deny_is_flagged_and_the_smaller_multiplier_counts(
+    changes: dict[str, Any], ours: BarFacts | None, factor: str, notes: tuple[str, ...]
+) -> None:
+    made = decision(raw=1.0, final=1.0)
+    assert figure_mismatch(signal(**changes), made, ours, MULTIPLIERS) == (D(factor), notes)
