@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from app.faults import explained
 from app.lifecycle import database_of
 from app.options import Options, UsageError
+from app.paths import find_home
 from app.wiring import Asked, ask
 from engine.decision.engine import decide
 from engine.domain import events as ev
@@ -25,6 +27,9 @@ from storage.export import export, format_of
 from storage.rebuild import rebuild
 from storage.verify import verify
 
+_LAST = (1 << 63) - 1
+"""No fact has a higher number."""
+
 Outcome = tuple[int, dict[str, Any], str]
 """Exit code, the result as JSON, and as a person reads it."""
 
@@ -38,6 +43,11 @@ def run_ledger(options: Options, work: str, target: str, *, as_json: bool) -> in
         "replay": _replay,
     }
     with explained():
+        if target and work not in ("show", "export"):
+            raise UsageError(f"ledger {work} {target}: takes nothing more")
+        home = find_home(options.home)
+        if not os.environ.get("DATABASE_URL") and not home.database.exists():
+            raise UsageError(f"{home.root}: no ledger there; a desk, an engine or a replay --home makes one")
         asked = ask(options, with_secrets=False)
         code, result, text = asyncio.run(_on_database(asked, works[work], target))
     print(json.dumps(result, indent=2) if as_json else text)
@@ -74,11 +84,11 @@ async def _verify(database: Database, target: str) -> Outcome:
 async def _show(database: Database, target: str) -> Outcome:
     """`target`: a seq, or the id of a ticket, order or position: each is born from the fact its number names."""
     digits = target[1:] if target[:1] in ("T", "O", "P") else target
-    if not digits.isdigit():
+    if not (digits.isascii() and digits.isdigit()):
         raise UsageError(
             f"ledger show {target or '?'}: expected a fact's number, or a ticket, order or position (T12, O15, P17)"
         )
-    story = await reading.story(database.engine, int(digits))
+    story = await reading.story(database.engine, min(int(digits), _LAST))
     if not story:
         return 1, {"story": []}, f"no fact {digits}"
     return 0, {"story": [json.loads(canonical(fact)) for fact in story]}, "\n".join(map(line_of, story))

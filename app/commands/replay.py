@@ -7,22 +7,21 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace as with_home
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
+from app.commands.arrivals import read_bodies, read_orders
 from app.faults import explained
 from app.lifecycle import database_of
 from app.options import VERSION, Options, UsageError
 from app.paths import throwaway_home
 from app.wiring import Asked, ask, open_recording
 from engine.clock import SetClock
-from engine.domain.commands import ClosePosition, Command, HaltTrading, OpenTicket, Override, ResumeTrading
 from engine.domain.events import EngineStopped
 from engine.intake.payloads import Heard, understand
 from engine.journey.clockwork import equity_now
@@ -33,11 +32,10 @@ from engine.journey.story import Journey
 from engine.market.bars import BarBook
 from engine.operations.report import report
 from engine.orders.paper import PaperBroker
+from engine.sessions import new_york_day
 from engine.settings import describe
 from engine.state import State
 from storage.ledger import PostgresLedger
-
-BY = "orders-file"
 
 
 def run_replay(
@@ -84,7 +82,11 @@ async def _replay(
     instants = market.instants()
     if not instants:
         raise UsageError(f"{day}: nothing is recorded there")
-    clock = SetClock(instants[0] - timedelta(microseconds=1))
+    arrivals = [*read_bodies(signals), *read_orders(orders)]
+    for arrival in arrivals:
+        if new_york_day(arrival.at) != market.day:
+            raise UsageError(f"{arrival.where}: {arrival.at.isoformat()} is not on the recorded day {market.day}")
+    clock = SetClock(min([instants[0], *(arrival.at for arrival in arrivals)]) - timedelta(microseconds=1))
     bars = BarBook(asked.calendar, market, market)
     world = World(
         settings=asked.settings,
@@ -95,7 +97,6 @@ async def _replay(
         policy=asked.settings.approvals.policy,
         recorded=True,
     )
-    arrivals = [*read_bodies(signals), *read_orders(orders)]
     async with database_of(asked) as database:
         ledger = PostgresLedger(database)
         await ledger.open()
@@ -122,6 +123,7 @@ async def _replay(
             result["answers"] = [
                 {"line": arrival.line, "ok": done.ok, "text": done.text} for arrival, done in player.answers
             ]
+            result["after_the_end"] = [arrival.where for arrival in arrivals if arrival.at > instants[-1]]
             result["chain_head"] = ledger.head.hash.hex()
         finally:
             await ledger.close()
@@ -168,115 +170,6 @@ async def _play(player: Player, arrivals: list[Arrival], pace: float | None) -> 
         print(file=sys.stderr)
 
 
-def read_bodies(path: Path | None) -> list[Arrival]:
-    """Webhook bodies, one a line; `timenow` is the arrival, and `signal.timestamp` where there is none."""
-    arrivals = []
-    for number, line in _lines(path):
-        tree = _object(path, number, line)
-        said = tree.get("timenow")
-        stamp = tree.get("signal", {}).get("timestamp") if isinstance(tree.get("signal"), dict) else None
-        if isinstance(said, str):
-            at = _time(path, number, said)
-        elif isinstance(stamp, int):
-            at = datetime.fromtimestamp(stamp / 1000, UTC)
-        else:
-            raise UsageError(f"{path}:{number}: no timenow: a replay must know when a body arrives")
-        arrivals.append(Arrival(at=at, line=number, body=line.encode()))
-    return arrivals
-
-
-def read_orders(path: Path | None) -> list[Arrival]:
-    """Manual tickets and overrides, one JSON object a line, each with its `time` and `action`:
-    buy (contract, quantity, limit), close (contract or position, quantity), override (symbol, quantity, direction),
-    halt (flatten), resume; `reason` on all."""
-    return [
-        Arrival(at=_time(path, number, str(tree.get("time", ""))), line=number, command=_command(path, number, tree))
-        for number, line in _lines(path)
-        for tree in [_object(path, number, line)]
-    ]
-
-
-def _command(path: Path | None, number: int, tree: dict[str, Any]) -> Callable[[Journey], Command]:
-    where = f"{path}:{number}"
-    reason = str(tree.get("reason") or f"orders file line {number}")
-    quantity = tree.get("quantity")
-    if quantity is not None and (not isinstance(quantity, int) or isinstance(quantity, bool)):
-        raise UsageError(f"{where}: quantity: expected a whole number")
-    try:
-        limit = Decimal(str(tree["limit"])) if tree.get("limit") is not None else None
-    except InvalidOperation as error:
-        raise UsageError(f"{where}: limit: {tree['limit']} is no price") from error
-    match tree.get("action"):
-        case "buy":
-            contract = str(tree.get("contract", "")).replace(" ", "")
-            return lambda journey: OpenTicket(
-                by=BY, contract=contract, quantity=quantity or 1, limit=limit, reason=reason, approve=True
-            )
-        case "close":
-            return lambda journey: ClosePosition(by=BY, position=_held(journey, tree), quantity=quantity)
-        case "override":
-            symbol = str(tree.get("symbol", ""))
-            return lambda journey: Override(
-                by=BY,
-                decision=_decided(journey, symbol),
-                reason=reason,
-                quantity=quantity,
-                direction=tree.get("direction"),
-            )
-        case "halt":
-            return lambda journey: HaltTrading(by=BY, reason=reason, flatten=bool(tree.get("flatten")))
-        case "resume":
-            return lambda journey: ResumeTrading(by=BY, reason=reason)
-        case other:
-            raise UsageError(f"{where}: action: {other} is not buy, close, override, halt or resume")
-
-
-def _held(journey: Journey, tree: dict[str, Any]) -> str:
-    """The open position an order file speaks of, by its id or its contract."""
-    wanted = str(tree.get("position") or tree.get("contract") or "").replace(" ", "")
-    for position in journey.state.open_positions.values():
-        if wanted in (position.id, position.contract.osi):
-            return position.id
-    return wanted
-
-
-def _decided(journey: Journey, symbol: str) -> int:
-    board = journey.state.boards.get(symbol)
-    return board.decision_seq if board is not None and board.decision_seq is not None else 0
-
-
-def _lines(path: Path | None) -> Iterator[tuple[int, str]]:
-    if path is None:
-        return
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})") from error
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            yield number, line
-
-
-def _object(path: Path | None, number: int, line: str) -> dict[str, Any]:
-    try:
-        tree = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{path}:{number}: not JSON: {error}") from error
-    if not isinstance(tree, dict):
-        raise UsageError(f"{path}:{number}: expected a JSON object")
-    return tree
-
-
-def _time(path: Path | None, number: int, said: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(said)
-    except ValueError as error:
-        raise UsageError(f"{path}:{number}: {said!r} is no ISO time") from error
-    if moment.tzinfo is None:
-        raise UsageError(f"{path}:{number}: {said} has no time zone")
-    return moment.astimezone(UTC)
-
-
 def _table(result: Mapping[str, Any]) -> str:
     """What a person wants to see first."""
     lines = [
@@ -296,6 +189,8 @@ def _table(result: Mapping[str, Any]) -> str:
             f"open  {position['quantity']:>3} {position['contract']:<22} {position['entry']:>8}, marked "
             f"{position['mark']} at {(position['mark_time'] or '')[11:19]} UTC, unrealised {position['unrealised']}"
         )
+    if result["after_the_end"]:
+        lines += ["", f"after the last record, not played: {', '.join(result['after_the_end'])}"]
     if result["refusals"]:
         lines += ["", "refused: " + ", ".join(f"{code} {count}" for code, count in result["refusals"].items())]
     lines += [
