@@ -21,6 +21,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,6 +36,9 @@ from storage.server_process import PORT, SETTINGS, popen, socket_folder, write_p
 
 SUPERUSER = "strikedesk"
 _POLL = 0.004
+_LOOK = 0.5
+_LONGEST_PAUSE = 10.0
+"""Seconds between two looks at the server, and between two attempts to start it when that does not help."""
 
 
 class EmbeddedPostgres:
@@ -112,13 +116,29 @@ class EmbeddedPostgres:
             port=PORT,
         )
 
-    async def run(self) -> None:
-        """Watch the server until `stop`, and start it again if it dies. The address stays the same."""
+    async def run(self, report: Callable[[str], None] = lambda problem: None) -> None:
+        """Watch the server until `stop`, and start it again if it dies. The address stays the same.
+
+        A server that does not come up again is tried for as long as it takes. `report` is told why it is away, and
+        with an empty text that it is back.
+        """
+        pause, away = _LOOK, False
         while not self._stopping:
-            await asyncio.sleep(0.5)
-            if self.owned and not self._stopping and not self._lives():
-                self._child = None
+            await asyncio.sleep(pause)
+            if self._stopping or not self.owned or self._lives():
+                continue
+            self._child = None
+            try:
+                if not away:
+                    report(f"the database server of {self.data_dir} died and is being started again")
+                away = True
                 await self._launch(runner())
+            except (ServerError, OSError) as error:
+                report(str(error))
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                report("")
+                pause, away = _LOOK, False
 
     async def stop(self) -> None:
         """Stop the server if it is ours and no other engine uses it; leave it otherwise. Safe to call twice."""

@@ -35,6 +35,7 @@ SETTINGS = {
     "max_parallel_workers": "2",
     "autovacuum_max_workers": "1",
     "io_method": "sync",
+    "dynamic_shared_memory_type": "mmap",
     "jit": "off",
     "update_process_title": "off",
     "max_wal_size": "512MB",

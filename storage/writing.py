@@ -41,13 +41,13 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::b
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 _MONTHS = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'strikedesk.ledger'::regclass"""
+WHERE i.inhparent = 'strikedesk.ledger'::regclass AND c.relname ~ '^ledger_[0-9]{6}$'"""
 
 
 class Writer:
     """A session that holds the engine's lock. Make it with `open_writer`; after any database error, `close` it."""
 
-    def __init__(self, connection: Connection, head: Head, months: set[str]) -> None:
+    def __init__(self, connection: Connection, head: Head, months: set[tuple[int, int]]) -> None:
         self.head = head
         """The end of the chain in the database when this session began."""
         self.pid = connection.info.backend_pid
@@ -62,8 +62,10 @@ class Writer:
         latest = {(change.kind, change.key): change for entry in entries for change in entry.changes}
         upserts = [change for change in latest.values() if change.body is not None]
         removed = [change for change in latest.values() if change.body is None]
-        for row in (rows[0], rows[-1]) if rows else ():
-            await self._prepare_months(row.at)
+        if rows:
+            await self._prepare_months(rows[0].at)
+            if len(rows) > 1:
+                await self._prepare_months(rows[-1].at)
         small = max(len(rows), len(keys), len(upserts)) <= _SMALL
         query, values = _small(rows, keys, upserts, removed) if small else _large(rows, keys, upserts, removed)
         await self._cursor.execute(query, values, prepare=True)
@@ -84,11 +86,10 @@ class Writer:
 
     async def _prepare_months(self, at: datetime) -> None:
         """Partitions for the month of a fact and, when it nears, the next: none may be missing when it begins."""
-        for moment in (at, at + AHEAD):
-            name = f"ledger_{moment.astimezone(UTC):%Y%m}"
-            if name not in self._months:
-                await self._connection.execute("SELECT strikedesk.make_partition(%s)", [moment.astimezone(UTC).date()])
-                self._months.add(name)
+        for moment in (at.astimezone(UTC), (at + AHEAD).astimezone(UTC)):
+            if (moment.year, moment.month) not in self._months:
+                await self._connection.execute("SELECT strikedesk.make_partition(%s)", [moment.date()])
+                self._months.add((moment.year, moment.month))
 
 
 async def open_writer(dsn: str, *, former: int = 0) -> Writer:
@@ -114,7 +115,8 @@ async def open_writer(dsn: str, *, former: int = 0) -> Writer:
                     f"fact {seq}, the last of the chain, is {'another' if in_ledger else 'missing'} in the ledger"
                 )
             head = Head(seq=seq, hash=digest, at=at)
-        months = {name for (name,) in await (await connection.execute(_MONTHS)).fetchall()}
+        names = [name for (name,) in await (await connection.execute(_MONTHS)).fetchall()]
+        months = {(int(name[-6:-2]), int(name[-2:])) for name in names}
     except BaseException:
         await connection.close()
         raise

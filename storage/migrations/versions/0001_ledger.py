@@ -12,14 +12,14 @@ depends_on = None
 
 TABLES = """
 CREATE TABLE strikedesk.ledger (
-    seq       bigint      NOT NULL CHECK (seq > 0),
+    seq       bigint      NOT NULL,
     at        timestamptz NOT NULL,
     kind      text        NOT NULL,
     cause     bigint,
     symbol    text,
     body      text        NOT NULL,
-    hash      bytea       NOT NULL CHECK (octet_length(hash) = 32),
-    prev_hash bytea       NOT NULL CHECK (octet_length(prev_hash) = 32)
+    hash      bytea       NOT NULL,
+    prev_hash bytea       NOT NULL
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE strikedesk.ledger IS
     'Facts. body is the canonical text; hash = sha256(prev_hash || body as UTF-8). Append-only, one partition a month (UTC).';
@@ -40,7 +40,6 @@ CREATE TABLE strikedesk.dedupe (
     key text   PRIMARY KEY,
     seq bigint NOT NULL
 );
-CREATE INDEX dedupe_seq ON strikedesk.dedupe (seq);
 COMMENT ON TABLE strikedesk.dedupe IS 'Which fact first brought a key. A key is never given to another fact.';
 
 CREATE TABLE strikedesk.projection (
