@@ -218,12 +218,12 @@ async def _measure(running: Running, quick: bool) -> dict[str, Any]:
         bare = await bare_commit(running.ask()["dsn"], 100 if quick else 400)
         steady = await _steady(client, 60 if quick else 300)
         burst = await _bursts(client, 3 if quick else 10)
-        single, wanted_single = await _single_fills(client, [next(fresh) for _ in range(15 if quick else 100)])
         burst_fill, wanted_burst = [], 0
         for _ in range(2 if quick else 3):
             fills, wanted = await _burst_fills(client, [next(fresh) for _ in range(50)])
             burst_fill += fills
             wanted_burst += wanted
+        single, wanted_single = await _single_fills(client, [next(fresh) for _ in range(15 if quick else 60)])
         flood = await _flood(client, 1000)
         return {
             "bare": bare,

@@ -15,8 +15,9 @@ from engine.journey.booking import book_of
 from engine.journey.ordering import Intent, greeks_now, intend
 from engine.journey.step import Step
 from engine.orders.guard import closing_allowed
+from engine.risk.book import Proposal
 from engine.risk.guards import Guarded
-from engine.risk.manager import assess
+from engine.risk.manager import Assessment, assess
 
 POLICY = "policy"
 
@@ -82,6 +83,25 @@ def _approve_entry(
             reason=reason,
             changes={"quantity": f"{ticket.quantity} to {quantity}"},
         )
+    kind = OrderType.LIMIT if limit is not None else OrderType.MARKETABLE
+    return _intend_entry(step, ticket, by, reason, proposal, assessment, kind)
+
+
+def approve_at_once(step: Step, ticket: Ticket, proposal: Proposal, assessment: Assessment) -> Done:
+    """The policy's yes in the very step that put the question: the prices were read and every rule was asked a moment
+    ago, in this same moment, so they are not asked again."""
+    return _intend_entry(step, ticket, POLICY, "", proposal, assessment, OrderType.MARKETABLE)
+
+
+def _intend_entry(
+    step: Step,
+    ticket: Ticket,
+    by: str,
+    reason: str,
+    proposal: Proposal,
+    assessment: Assessment,
+    kind: OrderType,
+) -> Done:
     approved = step.emit(
         ev.TicketApproved,
         cause=int(ticket.id[1:]),
@@ -90,7 +110,7 @@ def _approve_entry(
         reason=reason,
         quantity=assessment.quantity,
         limit=proposal.limit,
-        quote=quote,
+        quote=proposal.quote,
         verdicts=assessment.verdicts,
     )
     order = intend(
@@ -102,7 +122,7 @@ def _approve_entry(
             quantity=assessment.quantity,
             limit=proposal.limit,
             purpose=Purpose.ENTRY,
-            type=OrderType.LIMIT if limit is not None else OrderType.MARKETABLE,
+            type=kind,
             ticket=ticket.id,
         ),
     )

@@ -133,14 +133,15 @@ def enter(step: Step, made: ev.DecisionMade, heard: ev.AnyFact, before: Decision
         decided=decision,
         trigger=trigger,
     )
-    assessment = assess(proposal_of(step, wish), book_of(step), step.settings)
+    proposal = proposal_of(step, wish)
+    assessment = assess(proposal, book_of(step), step.settings)
     if assessment.refusal is not None:
         _deny(
             step, made.seq, made.symbol, made.seq, trigger.source, assessment.refusal, assessment.stage,
             assessment=assessment, neighbours=wish.neighbours,
         )  # fmt: skip
         return
-    open_ticket(step, made.seq, wish, assessment)
+    open_ticket(step, made.seq, wish, proposal, assessment)
 
 
 def enter_override(step: Step, board: SymbolBoard, direction: Direction, command: Override, cause: int) -> Done:
@@ -197,14 +198,15 @@ def _answered(step: Step, done: Done, command: OpenTicket | Override) -> Done:
 
 
 def _ask_for(step: Step, cause: int | None, wish: Wish, by: str) -> Done:
-    assessment = assess(proposal_of(step, wish), book_of(step), step.settings)
+    proposal = proposal_of(step, wish)
+    assessment = assess(proposal, book_of(step), step.settings)
     if assessment.refusal is not None:
         _deny(
             step, cause, wish.symbol, wish.decision, None, assessment.refusal, assessment.stage,
             assessment=assessment, neighbours=wish.neighbours,
         )  # fmt: skip
         return Done(ok=False, refusal=assessment.refusal)
-    ticket = open_ticket(step, cause, wish, assessment, asked_by=by)
+    ticket = open_ticket(step, cause, wish, proposal, assessment, asked_by=by)
     return Done(ok=True, seq=int(ticket.id[1:]), created=ticket.id)
 
 
@@ -290,9 +292,10 @@ def proposal_of(step: Step, wish: Wish, *, ticket: Ticket | None = None, quantit
     )
 
 
-def open_ticket(step: Step, cause: int | None, wish: Wish, assessment: Assessment, asked_by: str = "") -> Ticket:
+def open_ticket(
+    step: Step, cause: int | None, wish: Wish, proposal: Proposal, assessment: Assessment, asked_by: str = ""
+) -> Ticket:
     """The question is put. A policy that may answer it does so at once."""
-    proposal = proposal_of(step, wish)
     valid_until = wish.trigger.expires if wish.trigger is not None else None
     ticket = Ticket(
         id=step.next_id("T"),
@@ -322,7 +325,7 @@ def open_ticket(step: Step, cause: int | None, wish: Wish, assessment: Assessmen
     )
     step.emit(ev.TicketOpened, cause=cause, ticket=ticket)
     if not asked_by and policy_approves(ticket, step.world.policy, paper=step.world.paper):
-        approving.approve(step, ticket, "policy", None, None, "")
+        approving.approve_at_once(step, ticket, proposal, assessment)
     return ticket
 
 
