@@ -1,9 +1,10 @@
-"""Kill -9 of the engine at random moments under a steady stream of webhooks, and judge what is left.
+"""Kill -9 of the engine at random moments under a steady stream of webhooks; `kill_judge` says what is left.
 
     python -m tests.faults.kill_engine --kills 50
 
-Judged at the end: every acknowledged receipt is in the ledger at the place that was answered, no trigger bought twice,
-no order sent twice, fills and positions agree, the chain verifies, projections equal a rebuild from zero.
+Another process sends the signals and logs each answer before anything else. Positions open, fill and are closed by their
+exits and by a person the whole time. Every fifth kill takes the database server along, and some hit an engine that is
+still starting.
 """
 
 from __future__ import annotations
@@ -13,157 +14,141 @@ import json
 import random
 import subprocess
 import sys
-import tempfile
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tests.faults.engine_process import ROOT, EngineProcess, run_main
+import httpx
 
-SYMBOLS = ("SPY", "QQQ", "IWM")
+from tests.faults.engine_process import ROOT, EngineProcess, clean, ground, kill_database
+from tests.faults.kill_judge import Verdict, judge
+
+SYMBOLS = ("SPY", "QQQ", "AAPL", "MSFT", "NVDA", "AMZN", "META", "TSLA", "AMD", "IWM")
 SETTINGS = {
+    "market.symbols": ",".join(SYMBOLS),
+    "market.start": "2026-11-20T16:00:00Z",
     "intake.rate": "0",
+    "account.cash": "100000000",
+    "risk.max_risk": "0.02",
+    "risk.max_heat": "0.2",
+    "risk.day_budget": "1",
+    "risk.symbol_heat": "1",
+    "risk.group_heat": "1",
+    "risk.drawdown_halt": "1",
+    "risk.max_positions": "1000",
+    "risk.max_positions_symbol": "1000",
     "risk.entries_per_second": "1000",
     "risk.entries_per_day": "100000",
-    "risk.max_positions": "200",
-    "risk.max_positions_symbol": "100",
     "risk.cooldown_minutes": "0",
-    "risk.max_heat": "0.2",
     "risk.duplicate_seconds": "0",
-    "account.cash": "100000000",
-    "market.start": "2026-11-20T16:00:00Z",
+    "risk.min_rr": "0",
+    "exits.stop_loss": "0.03",
+    "exits.profit_target": "0.03",
+    "exits.confirm_seconds": "0.2",
 }
+"""Limits wide open and exits narrow: the more is bought and sold while the engine dies, the better."""
 
 
-@dataclass
-class Verdict:
-    kills: int = 0
-    acknowledged: int = 0
-    lost: list[int] = field(default_factory=list)
-    double_orders: int = 0
-    faults: list[str] = field(default_factory=list)
-    facts: int = 0
-    orders: int = 0
-    fills: int = 0
-    ready: list[float] = field(default_factory=list)
-
-    @property
-    def clean(self) -> bool:
-        return not (self.lost or self.double_orders or self.faults)
-
-
-def run(folder: Path, kills: int, seed: int, rate: float) -> Verdict:
-    """Start, hammer, kill `kills` times, stop cleanly, judge."""
-    import httpx
-
+def run(
+    folder: Path,
+    *,
+    kills: int,
+    seed: int,
+    rate: float,
+    fresh: float,
+    pause: tuple[float, float] = (0.2, 1.6),
+    database_every: int = 5,
+    early_every: int = 7,
+) -> Verdict:
+    """Start, hammer, kill `kills` times `pause` seconds after it was ready, stop cleanly, judge. Each
+    `database_every`th kill takes the database along, after each `early_every`th another one hits the start."""
     rng = random.Random(seed)
     verdict = Verdict(kills=kills)
     engine = EngineProcess(folder / "home", settings=SETTINGS)
-    engine.home.mkdir(parents=True)
-    engine.start()
-    tokens = engine.secrets()
-    prices = {}
-    for symbol in SYMBOLS:
-        answer = httpx.get(f"{engine.url}/api/quotes/{symbol}", headers={"Authorization": f"Bearer {tokens['api_token']}"})
-        prices[symbol] = float(answer.json()["mid"])
-    log, stop = folder / "acknowledged.jsonl", folder / "stop"
+    log, stop = folder / "answers.jsonl", folder / "stop"
     log.touch()
-    sender = subprocess.Popen(
-        [
-            sys.executable, "-m", "tests.faults.sender", "--url", engine.url, "--token", tokens["webhook_signal"],
-            "--prices", json.dumps(prices), "--log", str(log), "--stop", str(stop), "--rate", str(rate), "--seed", str(seed),
-            "--seconds", str(kills * 6 + 30),
-        ],
-        cwd=ROOT,
-    )  # fmt: skip
+    sender: subprocess.Popen[bytes] | None = None
     try:
-        for _ in range(kills):
-            time.sleep(rng.uniform(0.2, 1.6))
+        engine.start()
+        sender = _send(engine, log, stop, kills, seed, rate, fresh)
+        for number in range(1, kills + 1):
+            time.sleep(rng.uniform(*pause))
             engine.kill()
+            if number % database_every == 0:
+                kill_database(engine.home)
+                verdict.database_kills += 1
+            if number % early_every == 0:  # and again, before it is ready
+                engine.launch()
+                time.sleep(rng.uniform(0.2, 0.9))
+                engine.kill()
+                verdict.early_kills += 1
             engine.start()
             verdict.ready.append(engine.ready_seconds)
-        time.sleep(1.0)
-    finally:
+            _close_one(engine, rng, verdict)
+        time.sleep(max(pause))
         stop.touch()
         sender.wait(30)
-    assert engine.stop() == 0, "a clean stop exits 0"
-    judge(folder, engine.home, log, verdict)
+        _rest(engine)
+        code = engine.stop()
+        if code != 0:
+            verdict.faults.append(f"a clean stop exited {code}: {engine.stderr.read_text()[-500:]}")
+        judge(engine.home, log, folder, verdict)
+    finally:
+        stop.touch()
+        if sender is not None and sender.poll() is None:
+            sender.kill()
+            sender.wait()
+        engine.end()
     return verdict
 
 
-def judge(folder: Path, home: Path, log: Path, verdict: Verdict) -> None:
-    for work in ("verify", "rebuild"):
-        done = run_main("ledger", work, "--home", str(home))
-        if done.returncode != 0:
-            verdict.faults.append(f"ledger {work}: {done.stdout[-500:]} {done.stderr[-500:]}")
-    exported = folder / "facts.jsonl"
-    done = run_main("ledger", "export", str(exported), "--home", str(home))
-    if done.returncode != 0:
-        verdict.faults.append(f"ledger export: {done.stderr[-500:]}")
-        return
-    facts: dict[int, dict[str, Any]] = {}
-    for line in exported.read_text().splitlines():
-        fact = json.loads(line)["fact"]
-        facts[fact["seq"]] = fact
-    verdict.facts = len(facts)
-    for line in log.read_text().splitlines():
-        answer = json.loads(line)
-        verdict.acknowledged += 1
-        fact = facts.get(answer["receipt"])
-        if fact is None:
-            verdict.lost.append(answer["receipt"])
-        elif fact["fact"] == "SignalReceived" and f"{answer['timestamp']}" not in fact["receipt"]["raw"]:
-            verdict.faults.append(f"receipt {answer['receipt']} is not the one that was acknowledged")
-    judge_orders(list(facts.values()), verdict)
+def _send(
+    engine: EngineProcess, log: Path, stop: Path, kills: int, seed: int, rate: float, fresh: float
+) -> subprocess.Popen[bytes]:
+    tokens = engine.secrets()
+    prices = {}
+    with engine.client() as client:
+        for symbol in SYMBOLS:
+            prices[symbol] = float(client.get(f"/api/quotes/{symbol}").json()["mid"])
+    command = [sys.executable, "-m", "tests.faults.sender", "--url", engine.url, "--log", str(log), "--stop", str(stop)]
+    command += ["--token", tokens["webhook_signal"], "--reader", tokens["api_token"], "--prices", json.dumps(prices)]
+    command += ["--rate", str(rate), "--fresh", str(fresh), "--seed", str(seed), "--seconds", str(kills * 8 + 30)]
+    return subprocess.Popen(command, cwd=ROOT, env=clean({}))
 
 
-def judge_orders(facts: list[dict[str, Any]], verdict: Verdict) -> None:
-    """Counted from the facts alone, sharing no code with the engine."""
-    sent = Counter(f["order"] for f in facts if f["fact"] == "OrderSubmitted")
-    triggers = Counter(
-        f["ticket"]["trigger"] for f in facts if f["fact"] == "TicketOpened" and f["ticket"]["trigger"] is not None
-    )
-    entries = Counter(f["ticket"] for f in facts if f["fact"] == "OrderIntended" and f["purpose"] == "ENTRY")
-    executions = Counter(f["execution"] for f in facts if f["fact"] == "OrderFilled")
-    verdict.orders, verdict.fills = len(sent), sum(executions.values())
-    for name, counts in (("sent", sent), ("trigger", triggers), ("ticket", entries), ("execution", executions)):
-        doubled = [key for key, count in counts.items() if count > 1]
-        if doubled:
-            verdict.double_orders += len(doubled)
-            verdict.faults.append(f"more than once as {name}: {doubled[:5]}")
-    quantity = {f["order"]: (f["quantity"], f["side"]) for f in facts if f["fact"] == "OrderIntended"}
-    filled: Counter[str] = Counter()
-    held: Counter[str] = Counter()
-    for fact in facts:
-        if fact["fact"] == "OrderFilled":
-            filled[fact["order"]] += fact["quantity"]
-            held[fact["position"]] += fact["quantity"] * (1 if quantity[fact["order"]][1] == "BUY" else -1)
-        elif fact["fact"] == "ContractSettled":
-            held[fact["position"]] -= fact["quantity"]
-        elif fact["fact"] == "PositionClosed" and held[fact["position"]] != 0:
-            verdict.faults.append(f"{fact['position']} was closed with {held[fact['position']]} held")
-    verdict.faults += [f"{order} was filled over its quantity" for order, n in filled.items() if n > quantity[order][0]]
-    verdict.faults += [f"{position} was oversold" for position, n in held.items() if n < 0]
+def _close_one(engine: EngineProcess, rng: random.Random, verdict: Verdict) -> None:
+    """A person closes a position, and has it in writing."""
+    with engine.client() as client:
+        held = [row["position"] for row in client.get("/positions").json()]
+        open_ones = [position["id"] for position in held if position["quantity"] > 0]
+        if not open_ones:
+            return
+        answer = client.post(f"/api/positions/{rng.choice(open_ones)}/close")
+        if answer.status_code == httpx.codes.OK:
+            verdict.closes.append(answer.json()["created"])
+
+
+def _rest(engine: EngineProcess, patience: float = 60.0) -> None:
+    """Wait until everything that was heard is decided."""
+    deadline = time.monotonic() + patience
+    with engine.client() as client:
+        while client.get("/health").json()["weighing"] and time.monotonic() < deadline:
+            time.sleep(0.1)
+    time.sleep(0.5)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=200.0)
+    parser.add_argument("--rate", type=float, default=200.0, help="signals a second")
+    parser.add_argument("--fresh", type=float, default=1.5, help="signals a second that the board takes")
+    parser.add_argument("--keep", type=Path, help="folder to leave everything in")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        verdict = run(Path(folder), options.kills, options.seed, options.rate)
-    ready = sorted(verdict.ready)
-    print(
-        f"{verdict.kills} kills, {verdict.acknowledged} acknowledged, {len(verdict.lost)} lost, {verdict.facts} facts, "
-        f"{verdict.orders} orders, {verdict.fills} fills, {verdict.double_orders} doubled; "
-        f"ready again median {ready[len(ready) // 2]:.2f} s, worst {ready[-1]:.2f} s"
-    )
-    for fault in verdict.faults:
-        print("FAULT", fault)
+    with ground() as temporary:
+        folder = options.keep or temporary
+        folder.mkdir(parents=True, exist_ok=True)
+        verdict = run(folder, kills=options.kills, seed=options.seed, rate=options.rate, fresh=options.fresh)
+    print(verdict.text())
     return 0 if verdict.clean else 1
 
 

@@ -1,16 +1,20 @@
-"""A sender in its own process: posts signals at a steady rate and logs each 202, so that a kill of the engine can be judged.
+"""A sender in its own process: posts signals at a steady rate and logs each answer, so that a kill of the engine can be judged.
 
-Bounded in count and time, loopback only. It goes on while the engine is away: what was not answered was not acknowledged.
-Each line of the log is written and flushed before the next request of that worker.
+As TradingView does, it sends a body again, up to four times in all, when it was told 5xx; and also when nobody answered,
+which is harsher. What was not answered with 200 or 202 was not acknowledged. Bounded in count and time, loopback only.
+Each line of the log is written and flushed before anything else is done with that answer.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import itertools
 import json
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,64 +22,110 @@ import httpx
 from tests.bodies import signal_body
 
 TIMEFRAMES = ("240", "60", "30", "15", "5", "3")
+QUALITIES = ("MEDIUM", "HIGH", "EXTREME")
+DELIVERIES = 4
+AGAIN = 0.4
+"""Seconds between two deliveries of one body; TradingView's own pause is 5."""
+MIXED = "IWM"
+"""The symbol whose signals point both ways, so that contradictions happen too and stand in nobody else's way."""
 
 
-def body_of(rng: random.Random, symbols: list[str], prices: dict[str, float], number: int, start_ms: int) -> bytes:
-    """A signal with its own time, so that each is one receipt; now and then the very same one is sent twice."""
-    symbol = rng.choice(symbols)
-    body = signal_body(
-        symbol,
-        rng.choice(TIMEFRAMES),
-        "LONG" if rng.random() < 0.85 else "SHORT",
-        price=prices[symbol],
-        timestamp=start_ms + number,
-        quality=rng.choice(("MEDIUM", "HIGH", "EXTREME")),
-        ai_score=round(rng.uniform(4, 10), 1),
-    )
-    return json.dumps(body).encode()
+def news(rng: random.Random, symbols: list[str]) -> Iterator[tuple[str, str, str]]:
+    """(symbol, timeframe, quality) of signals that the board takes: of each timeframe a better one after the other."""
+    for quality in QUALITIES:
+        pairs = [(symbol, timeframe) for symbol in symbols if symbol != MIXED for timeframe in TIMEFRAMES]
+        rng.shuffle(pairs)
+        for symbol, timeframe in pairs:
+            yield symbol, timeframe, quality
+
+
+class Bodies:
+    """Every body has a time of its own, so that each is one receipt. A share of them is news, spread over the run."""
+
+    def __init__(self, seed: int, prices: dict[str, float], rate: float, fresh: float) -> None:
+        self.prices = prices
+        self._rng = random.Random(seed)
+        self._news = news(self._rng, list(prices))
+        self._every = max(1, round(rate / fresh))
+        self._numbers = itertools.count()
+        self._said: list[tuple[str, str, str]] = []
+        self._last = 0
+
+    def next(self) -> tuple[int, bytes]:
+        """(its time in milliseconds, body)."""
+        self._last = max(self._last + 1, int(time.time() * 1000))  # noqa: TID251 - lateness is told by real clocks
+        rng = self._rng
+        fresh = next(self._news, None) if next(self._numbers) % self._every == 0 else None
+        if fresh is not None:
+            self._said.append(fresh)
+        symbol, timeframe, quality = fresh or rng.choice(self._said)
+        if fresh is None and rng.random() < 0.1:
+            symbol = MIXED
+        short = symbol == MIXED and rng.random() < 0.5
+        body = signal_body(
+            symbol,
+            timeframe,
+            "SHORT" if short else "LONG",
+            price=self.prices[symbol],
+            timestamp=self._last,
+            quality=quality,
+            ai_score=round(rng.uniform(7, 10), 1),
+            contracts=rng.choice((1, 2, 5)),
+        )
+        return self._last, json.dumps(body).encode()
 
 
 async def send(options: argparse.Namespace) -> None:
-    rng = random.Random(options.seed)
-    prices: dict[str, float] = json.loads(options.prices)
-    symbols = list(prices)
-    start_ms = int(time.time() * 1000)
-    log = options.log.open("a", buffering=1)
+    bodies = Bodies(options.seed, json.loads(options.prices), options.rate, options.fresh)
     deadline = time.monotonic() + options.seconds
     gate = asyncio.Semaphore(options.workers)
-    async with httpx.AsyncClient(timeout=3.0, limits=httpx.Limits(max_connections=options.workers)) as client:
+    url = f"{options.url}/webhook/signal?token={options.token}"
+    limits = httpx.Limits(max_connections=options.workers)
+    with options.log.open("a", buffering=1) as log:
+        async with httpx.AsyncClient(timeout=3.0, limits=limits) as client:
 
-        async def post(number: int, body: bytes) -> None:
-            async with gate:
-                try:
-                    answer = await client.post(f"{options.url}/webhook/signal?token={options.token}", content=body)
-                except httpx.HTTPError:
-                    return
-                if answer.status_code in (200, 202):
-                    receipt = answer.json()["receipt"]
-                    log.write(json.dumps({"status": answer.status_code, "receipt": receipt, "timestamp": start_ms + number}) + "\n")
-                    log.flush()
+            async def deliver(moment: int, body: bytes) -> None:
+                for _ in range(DELIVERIES):
+                    async with gate:
+                        with contextlib.suppress(httpx.HTTPError):
+                            answer = await client.post(url, content=body)
+                            line = {"time": moment, "status": answer.status_code, "answer": answer.json()}
+                            log.write(json.dumps(line) + "\n")
+                            log.flush()
+                            if answer.status_code < 500:
+                                return
+                    await asyncio.sleep(AGAIN)
 
-        async with asyncio.TaskGroup() as tasks:
-            number = 0
-            began = time.monotonic()
-            while number < options.count and time.monotonic() < deadline and not options.stop.exists():
-                number += 1
-                tasks.create_task(post(number, body_of(rng, symbols, prices, number, start_ms)))
-                wait = began + number / options.rate - time.monotonic()
-                if wait > 0:
-                    await asyncio.sleep(wait)
-    log.close()
+            async def see_prices() -> None:
+                headers = {"Authorization": f"Bearer {options.reader}"}
+                while True:
+                    await asyncio.sleep(2.0)
+                    for symbol in bodies.prices:
+                        with contextlib.suppress(httpx.HTTPError, KeyError):
+                            answer = await client.get(f"{options.url}/api/quotes/{symbol}", headers=headers)
+                            bodies.prices[symbol] = float(answer.json()["mid"])
+
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(see_prices())
+                began = time.monotonic()
+                for number in range(options.count):
+                    if time.monotonic() > deadline or options.stop.exists():
+                        break
+                    tasks.create_task(deliver(*bodies.next()))
+                    await asyncio.sleep(max(0.0, began + (number + 1) / options.rate - time.monotonic()))
+                watching.cancel()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
     parser.add_argument("--token", required=True)
+    parser.add_argument("--reader", required=True, help="API token, for prices")
     parser.add_argument("--prices", required=True, help="JSON object symbol -> price")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--stop", type=Path, required=True, help="ends when this file appears")
-    parser.add_argument("--rate", type=float, default=200.0)
+    parser.add_argument("--rate", type=float, default=200.0, help="signals a second")
+    parser.add_argument("--fresh", type=float, default=2.0, help="signals a second that the board takes")
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--workers", type=int, default=64)
