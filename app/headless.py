@@ -21,25 +21,34 @@ def run_engine(options: Options) -> int:
         asked = ask(options)
     logs = start_logs(asked.home, asked.secrets.values())
 
-    async def face(engine: Engine) -> None:
+    async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
+            # From the first moment on: who is told to stop while starting stops cleanly as soon as it can.
             loop.add_signal_handler(name, stop.set)
-        head = engine.ledger.head
-        line = {
-            "listening": engine.address,
-            "ledger": {"seq": head.seq, "head": head.hash.hex()},
-            "market": engine.market.source,
-            "policy": engine.settings.approvals.policy.value,
-        }
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
-        await stop.wait()
+
+        async def face(engine: Engine) -> None:
+            _say_ready(engine)
+            await stop.wait()
+
+        await serve(asked, face)
 
     try:
         with explained(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(asked, face))
+            runner.run(main())
     finally:
         logs.close()
     return 0
+
+
+def _say_ready(engine: Engine) -> None:
+    head = engine.ledger.head
+    line = {
+        "listening": engine.address,
+        "ledger": {"seq": head.seq, "head": head.hash.hex()},
+        "market": engine.market.source,
+        "policy": engine.settings.approvals.policy.value,
+    }
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()

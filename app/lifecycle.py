@@ -10,6 +10,8 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import structlog
+
 from app.door import DeskDoor
 from app.options import VERSION, UsageError
 from app.wiring import Asked, Engine, build
@@ -20,17 +22,26 @@ from storage.database import Database, open_database
 from storage.embedded import EmbeddedPostgres
 from storage.ledger import PostgresLedger
 
+log = structlog.get_logger("lifecycle")
+
 Face = Callable[[Engine], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
 async def database_of(asked: Asked) -> AsyncIterator[Database]:
     """The database of this home: `DATABASE_URL` where it is set, else our own Postgres, started and stopped here."""
+    async with _server_of(asked) as (database, _):
+        yield database
+
+
+@contextlib.asynccontextmanager
+async def _server_of(asked: Asked) -> AsyncIterator[tuple[Database, EmbeddedPostgres | None]]:
+    """The same with its server, where that is our own."""
     url = os.environ.get("DATABASE_URL")
     if url:
         database = await open_database(url, app_dsn=os.environ.get("DATABASE_APP_URL"))
         try:
-            yield database
+            yield database, None
         finally:
             await database.close()
         return
@@ -39,7 +50,7 @@ async def database_of(asked: Asked) -> AsyncIterator[Database]:
     try:
         database = await open_database(dsn)
         try:
-            yield database
+            yield database, postgres
         finally:
             await database.close()
     finally:
@@ -48,14 +59,33 @@ async def database_of(asked: Asked) -> AsyncIterator[Database]:
 
 async def serve(asked: Asked, face: Face) -> None:
     """Run an engine until `face` returns. `face` is awaited once the engine listens."""
-    async with database_of(asked) as database:
+    async with _server_of(asked) as (database, postgres):
         ledger = PostgresLedger(database)
         await ledger.open()
         try:
             engine = await build(asked, ledger, database)
-            await _run(engine, ledger, face)
+            async with asyncio.TaskGroup() as tasks:
+                # The server is looked after until the last fact is in it.
+                if postgres is not None:
+                    watching = tasks.create_task(postgres.run(_reporter(engine)), name="database server")
+                await _run(engine, ledger, face)
+                if postgres is not None:
+                    watching.cancel()
         finally:
             await ledger.close()
+
+
+def _reporter(engine: Engine) -> Callable[[str], None]:
+    """Shows what the database server's keeper says among the problems, until it says that all is well again."""
+    shown: list[str] = []
+
+    def report(problem: str) -> None:
+        engine.problems[:] = [one for one in engine.problems if one not in shown]
+        shown[:] = [problem] if problem else []
+        engine.problems += shown
+        log.warning("database_server", problem=problem or "none, it is back")
+
+    return report
 
 
 async def _run(engine: Engine, ledger: PostgresLedger, face: Face) -> None:
