@@ -28,7 +28,10 @@ _PATH_LENGTH = 200
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_\-]{1,64}\Z")
 _ARITHMETIC = re.compile(r"[\d)]\s*[-+*/]\s*[\d(.]")
 _SECRET_IN_TEXT = re.compile(
-    r'("(?:' + "|".join(sorted(SECRET_NAMES)) + r')\\*"\s*:\s*\\*")(?:[^"\\]|\\+[^"\\])*', re.IGNORECASE
+    # In a wrapped body the quotes are escaped: a value ends at a quote with as many backslashes as the name's, or with
+    # the text where that was cut.
+    r'("(?:' + "|".join(sorted(SECRET_NAMES)) + r')(\\*)"\s*:\s*\2").*?((?<!\\)\2"|\Z)',
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -120,7 +123,7 @@ def redacted(raw: bytes, cut: int, secrets: tuple[str, ...] = ()) -> str:
     for secret in secrets:
         if len(secret) >= _SECRET_LENGTH:
             text = text.replace(secret, _BLANK)
-    return _SECRET_IN_TEXT.sub(rf"\1{_BLANK}", text)
+    return _SECRET_IN_TEXT.sub(rf"\1{_BLANK}\3", text)
 
 
 # --- what is wrong with a tree ----------------------------------------------------------------------------------------
