@@ -110,6 +110,8 @@ class Ticket(Value, frozen=True, kw_only=True):
     """What the guards want seen: HTF_CONFLICT …, said in words with both values."""
     manual: bool = False
     """Never approved by policy: a guard wants a person."""
+    own_limit: bool = False
+    """The limit is a person's: it is sent as it stands and rests where the market does not meet it."""
     reprices: int = 0
     exit_reason: ExitReason | None = None
     answered_by: str = ""

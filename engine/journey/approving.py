@@ -64,6 +64,8 @@ def _approve_entry(
     quote, spot = step.world.quotes.option(ticket.contract), step.world.quotes.underlying(ticket.symbol)
     if quote is None or spot is None:
         return Done(ok=False, refusal=refuse(Code.NO_MARKET_DATA, contract=ticket.contract.osi))
+    if limit is None and ticket.own_limit:
+        limit = ticket.limit
     if limit is None and needs_reprice(ticket, quote, step.settings.approvals):
         return _reprice(step, ticket, by)
     wish = wish_of(step, ticket, limit)

@@ -81,11 +81,15 @@ def break_thesis(
 ) -> None:
     """Open positions of these directions lost their reason; each is told once. `always` keeps the word of a sender
     even when nothing is open."""
-    for direction in against:
-        positions = tuple(
+    broken = {
+        direction: tuple(
             p.id
             for p in step.state.open_positions.values()
             if p.symbol == symbol and p.direction is direction and not p.thesis_broken
         )
-        if positions or always:
+        for direction in against
+    }
+    nothing = not any(broken.values())
+    for direction, positions in broken.items():
+        if positions or (always and nothing):
             step.emit(ev.BiasFlipped, cause=cause, symbol=symbol, against=direction, why=why, positions=positions)

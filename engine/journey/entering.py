@@ -322,6 +322,7 @@ def open_ticket(
         neighbours=wish.neighbours,
         notes=(*wish.notes, *wish.guarded.notes, *(ask.text for ask in assessment.asks)),
         manual=wish.guarded.manual or bool(assessment.asks),
+        own_limit=wish.limit is not None,
     )
     step.emit(ev.TicketOpened, cause=cause, ticket=ticket)
     if not asked_by and policy_approves(ticket, step.world.policy, paper=step.world.paper):
