@@ -41,6 +41,10 @@ _LONGEST_PAUSE = 10.0
 """Seconds between two looks at the server, and between two attempts to start it when that does not help."""
 
 
+class _NotAnswering(ServerError):
+    """It runs, but takes no connection now."""
+
+
 class EmbeddedPostgres:
     """The server of one data folder. Not bound to an event loop: it may be started in one and stopped in another.
 
@@ -91,14 +95,10 @@ class EmbeddedPostgres:
         self._stopping = False
         who = runner()
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if who else 0o700)
+        deadline = time.monotonic() + self._timeout
         try:
-            running = await self._find_running()
-            self.adopted = running is not None and self.owned
-            if running is None:
-                await self._launch(who)
-            else:
-                self._pid, self._sockets = running.pid, running.sockets
-            await self._create_database()
+            while not await self._join_or_launch(who, deadline):  # noqa: ASYNC110 - another process sets no event
+                await asyncio.sleep(_POLL)
         except BaseException:
             await self.stop()
             raise
@@ -150,6 +150,23 @@ class EmbeddedPostgres:
             self._child = None
         self._pid = 0
         self._release_lock()
+
+    async def _join_or_launch(self, who: Runner | None, deadline: float) -> bool:
+        """One attempt. False when the server that was found has just begun to stop: look again."""
+        running = await self._find_running()
+        self.adopted = running is not None and self.owned
+        if running is None:
+            await self._launch(who)
+        else:
+            self._pid, self._sockets = running.pid, running.sockets
+        try:
+            await self._create_database()
+        except _NotAnswering:
+            if running is None or time.monotonic() > deadline:
+                raise
+            self._pid, self._sockets = 0, None
+            return False
+        return True
 
     # --- finding and launching ------------------------------------------------------------------------------------
 
@@ -287,7 +304,7 @@ class EmbeddedPostgres:
                 raise ServerError(f"the password does not fit the server of {self.data_dir}") from error
             if isinstance(error, psycopg.errors.InvalidCatalogName) or "does not exist" in str(error):
                 raise psycopg.errors.InvalidCatalogName(str(error)) from error
-            raise ServerError(f"the server of {self.data_dir} runs but does not answer: {error}") from error
+            raise _NotAnswering(f"the server of {self.data_dir} runs but does not answer: {error}") from error
 
     # --- stopping ---------------------------------------------------------------------------------------------------
 

@@ -183,7 +183,7 @@ class PostgresLedger:
             await self._drop()
             self._fail(error if isinstance(error, ChainForked) else LedgerFailed(str(error)))
         except psycopg.errors.UniqueViolation as error:
-            # Either our own commit whose answer was lost, or another writer: the head in the database says which.
+            # Either our own commit whose answer was not heard, or another writer: the head in the database says which.
             await self._drop()
             if self._clash == self._head.seq:
                 self._fail(ChainForked(f"what follows fact {self._head.seq} is taken: {error}"))
@@ -193,9 +193,6 @@ class PostgresLedger:
             if isinstance(error, psycopg.Error) and not transient(error):
                 self._fail(LedgerFailed(f"the database refuses what follows fact {self._head.seq}: {error}"))
             await self._pause(error)
-        except BaseException:
-            await self._drop()  # ended in the middle of a commit: whether it was made must be looked up
-            raise
         else:
             self._delay = 0.0
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from storage.binaries import runner
 from storage.dsn import connect, part
 from storage.embedded import EmbeddedPostgres
 from storage.errors import ServerError
@@ -178,6 +179,24 @@ async def test_a_folder_nobody_else_may_enter(
     shutil.rmtree(cluster)
 
 
+async def test_a_removed_folder_starts_afresh_and_old_data_is_set_aside(
+    home: Path, postgres_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(postgres_folder))
+    home.parent.mkdir(mode=0o700)
+    for _ in range(3):
+        server = EmbeddedPostgres(home)
+        assert await fetch(await server.start(), "SELECT to_regclass('seen')") == "None"
+        async with await connect(server.dsn(), "test") as connection:
+            await connection.execute("CREATE TABLE seen (n int)")
+        cluster = server.cluster
+        await server.stop()
+        shutil.rmtree(home)
+    if os.geteuid() == 0:  # then the data lay elsewhere and outlived its folder
+        left = sorted(path.name for path in cluster.parent.glob(f"{cluster.name}.*"))
+        assert left == [f"{cluster.name}.left1", f"{cluster.name}.left2"]
+
+
 # --- others -----------------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +273,25 @@ async def test_a_killed_server_is_started_again_at_the_same_address(home: Path) 
         assert await fetch(dsn, "SELECT 1") == "1"
         await server.stop()
     assert watch.done()
+
+
+async def test_a_server_that_does_not_come_back_is_reported_until_it_does(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    dsn = await server.start()
+    settings = server.cluster / "postgresql.conf"
+    good = settings.read_text()
+    settings.write_text(f"{good}\nno_such_setting = 1\n")
+    said: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.run(said.append))
+        os.kill(server_pid(server), signal.SIGKILL)
+        await until(lambda: len(said) >= 2)
+        assert "died and is being started again" in said[0]
+        assert "no_such_setting" in said[1]
+        settings.write_text(good)
+        await until(lambda: said[-1] == "")
+        assert await fetch(dsn, "SELECT 1") == "1"
+        await server.stop()
 
 
 async def test_a_pid_file_of_a_dead_server_is_no_hindrance(home: Path) -> None:
@@ -334,7 +372,9 @@ async def test_a_pid_that_now_belongs_to_another_is_not_taken_for_the_server(hom
     server = EmbeddedPostgres(home)
     await server.start()
     await server.stop()
-    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)" if whose == "a stranger" else ""])
+    who = runner()  # the server's own user: it may not tell by the owner that the process is another's
+    command = ["sleep", "600"] if whose == "a stranger" else ["true"]
+    other = subprocess.Popen(command, user=who.uid if who else None)
     if whose == "a zombie":
         await until(lambda: not alive(other.pid))
     (server.cluster / "postmaster.pid").write_text(
