@@ -23,9 +23,14 @@ def explained() -> Iterator[None]:
         known = first_known(group)
         if known is None:
             raise
-        raise UsageError(str(known)) from group
+        raise UsageError(_one_line(known)) from group
     except KNOWN as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(_one_line(error)) from error
+
+
+def _one_line(error: BaseException) -> str:
+    """Its words on one line: a database's own come on several."""
+    return " ".join(str(error).split())
 
 
 def first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
