@@ -128,7 +128,7 @@ class State(Kept):
             self._outcome(row.seq, verdict, score=fact.decision.confluence_score, decision=fact.seq)
 
     def _entry_denied(self, fact: ev.EntryDenied) -> None:
-        self._outcome(fact.trigger, f"denied {fact.refusal.code.value}")
+        self._outcome(fact.trigger, f"denied {fact.refusal.text}")
         if fact.ticket is not None and fact.ticket in self.tickets:
             ticket = self.tickets[fact.ticket]
             self._keep(

@@ -34,8 +34,8 @@ PATIENCE = 2.5
 SLICE = 12
 """Positions looked at in one step of the watch."""
 
-SHORT_SLICE = 3
-"""The same while signals wait to be weighed."""
+YIELD = 0.1
+"""Seconds that one round of the watch lets waiting signals go first: exits wait no longer than that."""
 
 PAUSE = 0.005
 """Seconds between two symbols that are warmed up: signals go first."""
@@ -61,6 +61,9 @@ class Pulse:
     steps: int = 0
     facts: int = 0
     slowest_step: float = 0.0
+    """Of the whole run, seconds."""
+    slowest_lately: float = 0.0
+    """Since `take_slowest` was last called, seconds."""
     weighing: int = 0
     warm: bool = False
     """Every watched symbol's bars and chain are ready."""
@@ -68,6 +71,17 @@ class Pulse:
     """Loop time of the last receipt."""
     milestones: deque[tuple[str, int, float]] = field(default_factory=lambda: deque(maxlen=MILESTONES))
     """(`decided` or `filled`, seq of the receipt, `perf_counter` when that was durable), newest last."""
+
+    def note_step(self, took: float, facts: int) -> None:
+        self.steps += 1
+        self.facts += facts
+        self.slowest_step = max(self.slowest_step, took)
+        self.slowest_lately = max(self.slowest_lately, took)
+
+    def take_slowest(self) -> float:
+        """The slowest step since the last call, seconds: for who shows the recent past."""
+        took, self.slowest_lately = self.slowest_lately, 0.0
+        return took
 
 
 Watcher = Callable[[Sequence[AnyFact]], None]
@@ -120,9 +134,7 @@ class Conductor:
         finally:
             self._stepping = False
             durable = self._keep(step)
-            self.pulse.steps += 1
-            self.pulse.facts += len(step.facts)
-            self.pulse.slowest_step = max(self.pulse.slowest_step, perf_counter() - started)
+            self.pulse.note_step(perf_counter() - started, len(step.facts))
         return result, durable
 
     def _keep(self, step: Step) -> asyncio.Future[None]:
@@ -294,12 +306,12 @@ class Conductor:
                 self._play(self.journey.clock.now())
             self.perform(self._moment)
             held = self.journey.held()
-            first = 0
-            while first < len(held):
+            yielded = asyncio.get_running_loop().time() + YIELD
+            for first in range(0, len(held), SLICE):
                 await asyncio.sleep(0)
-                # Signals that wait and positions that are watched take turns, so each turn is kept short.
-                ids = [position.id for position in held[first : first + (SHORT_SLICE if self._unweighed else SLICE)]]
-                first += len(ids)
+                while self._unweighed and asyncio.get_running_loop().time() < yielded:
+                    await asyncio.sleep(0.001)  # signals that wait go first, for a bounded time
+                ids = [position.id for position in held[first : first + SLICE]]
                 self.perform(lambda step, ids=ids: self._watch_some(step, ids))  # type: ignore[misc]
             self.perform(self.journey.tend)
 

@@ -147,7 +147,7 @@ async def test_each_refusal_is_kept_with_its_code_and_stage(
     assert desk.state.tickets == {}
     assert denied.decision == desk.last(ev.DecisionMade).seq
     assert denied.trigger is not None
-    assert desk.state.heard[denied.trigger].outcome == f"denied {code}"
+    assert desk.state.heard[denied.trigger].outcome == f"denied {denied.refusal.text}"
     if stage == "risk":
         assert any(verdict.refusal == denied.refusal for verdict in denied.verdicts)
     if code == "NO_LIQUID_CONTRACT":
