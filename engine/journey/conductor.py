@@ -255,7 +255,7 @@ class Conductor:
         state = self.journey.state
         self.broker.restore(list(state.open_orders.values()))
         _, durable = self.perform(lambda step: self.journey.open(step, version, market))
-        await durable
+        await asyncio.shield(durable)
         waiting = set(self.journey.unweighed())
         if waiting:
             async for fact in self.ledger.facts(after=min(waiting) - 1, until=max(waiting)):
@@ -309,8 +309,9 @@ class Conductor:
             yielded = asyncio.get_running_loop().time() + YIELD
             for first in range(0, len(held), SLICE):
                 await asyncio.sleep(0)
-                while self._unweighed and asyncio.get_running_loop().time() < yielded:
-                    await asyncio.sleep(0.001)  # signals that wait go first, for a bounded time
+                # Signals that wait go first, for a bounded time.
+                while self._unweighed and asyncio.get_running_loop().time() < yielded:  # noqa: ASYNC110 - bounded
+                    await asyncio.sleep(0.001)
                 ids = [position.id for position in held[first : first + SLICE]]
                 self.perform(lambda step, ids=ids: self._watch_some(step, ids))  # type: ignore[misc]
             self.perform(self.journey.tend)
