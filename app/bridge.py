@@ -6,6 +6,7 @@ engine, and a burst of any size costs the screen one look. Made by `app.desktop`
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,11 +20,13 @@ from engine.domain import events as ev
 from engine.domain.commands import Command
 from engine.domain.entities import Heard, SymbolBoard
 from engine.domain.events import AnyFact
+from engine.domain.values import Timeframe
 from engine.domain.views import DecisionView, DeskUpdate, Face, FaceKind, LogRow, LogView
 from engine.journey.booking import book_of
 from engine.sessions import new_york_day
 from engine.views import board, desk, holdings, stories, tickets
 from engine.views.desk import Vitals
+from engine.views.lately import Lately
 from engine.views.seen import Seen
 from widgets.window import DeskWindow
 
@@ -112,7 +115,7 @@ class Bridge(QObject):
         self._ledger_name = ledger_name
         self._references: dict[str, Decimal] = {}
         self._due = 0.0
-        self._blocks: deque[float] = deque(maxlen=25 * 10)
+        self._steps, self._blocks = Lately(), Lately()
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.CoarseTimer)
         self._timer.setInterval(FLUSH_MS)
@@ -133,8 +136,10 @@ class Bridge(QObject):
 
     def flush(self) -> None:
         started = time.perf_counter()
-        if self._due:
-            self._blocks.append(max(0.0, (started - self._due) * 1000 - FLUSH_MS))
+        step = self.engine.conductor.pulse.take_slowest()
+        if self._due and self.engine.conductor.pulse.warm:
+            self._blocks.note(started, max(0.0, (started - self._due) * 1000 - FLUSH_MS))
+            self._steps.note(started, step * 1000)
         update = self.composer.update(self.seen(), self._vitals(), self.engine.asked.secrets.webhook_signal)
         self.window.apply(update)
         ended = time.perf_counter()
@@ -158,7 +163,14 @@ class Bridge(QObject):
             book=book_of(journey.step()) if journey.state.account is not None else None,
             session=session,
             references=self._references,
+            atr=self._atr,
         )
+
+    def _atr(self, symbol: str, timeframe: Timeframe) -> float | None:
+        """Bars advance once a moment for all timeframes, so a look costs microseconds once they are warm."""
+        if not self.engine.conductor.pulse.warm:
+            return None
+        return self.engine.journey.world.bars.facts_for(symbol, timeframe, self.engine.clock.now()).atr
 
     def _refer(self) -> None:
         """Changes count from the prior close; where that is unknown, from the first quote seen in this run."""
@@ -175,17 +187,18 @@ class Bridge(QObject):
 
     def _vitals(self) -> Vitals:
         engine = self.engine
-        pulse, ledger = engine.conductor.pulse, engine.ledger
+        pulse, ledger, now = engine.conductor.pulse, engine.ledger, time.perf_counter()
         return Vitals(
             address=engine.address,
             market=engine.market.source,
             ledger_seq=ledger.head.seq,
             ledger_available=ledger.available,
             ledger_name=self._ledger_name,
-            slowest_step=float(round(pulse.slowest_step * 1000)),
-            loop_block=float(round(max(self._blocks, default=0.0))),
-            heard_ago=None,
+            slowest_step=float(round(self._steps.worst(now))),
+            loop_block=float(round(self._blocks.worst(now))),
+            heard_ago=None if pulse.last_receipt is None else asyncio.get_running_loop().time() - pulse.last_receipt,
             weighing=pulse.weighing,
+            warm=pulse.warm,
             problems=tuple(engine.problems),
         )
 

@@ -20,6 +20,10 @@ from app.logs import start as start_logs
 from app.options import Options, UsageError
 from app.paths import throwaway_home
 from app.wiring import Asked, Engine, ask
+from engine.domain.values import Timeframe
+
+TEST_TIMEFRAMES = (Timeframe.H4, Timeframe.H1)
+"""What the test sends: the smallest pair that is enough for an EXECUTE."""
 
 
 def run_desk(options: Options, *, smoke: bool, layout: str) -> int:
@@ -132,17 +136,32 @@ class Desk:
 
 
 async def _send_test_signal(engine: Engine, window: Any) -> None:
-    """The welcome panel's button: a short signal through the real webhook, as a sender would post it."""
+    """The welcome panel's button: two full alerts through the real webhook, as a sender would post them. The first says
+    WAIT, both together say EXECUTE."""
     import httpx
 
-    body = {"ticker": "SPY", "action": "buy", "timeframe": "5"}
-    async with httpx.AsyncClient(timeout=5) as client:
-        answer = await client.post(
-            f"{engine.address}/webhook/signal",
-            json=body,
-            headers={"Authorization": f"Bearer {engine.asked.secrets.webhook_signal}"},
-        )
-    window.say(f"The webhook answered {answer.status_code}")
+    from app.probe import signal_body
+
+    quotes = {symbol: engine.market.underlying(symbol) for symbol in engine.market.symbols()}
+    priced = [(symbol, quote.mid) for symbol, quote in quotes.items() if quote is not None and quote.mid is not None]
+    if not priced:
+        window.say(f"Nothing was sent: there is no quote of {', '.join(quotes)} yet")
+        return
+    symbol, price = priced[0]
+    stamp, said = int(engine.clock.wall().timestamp() * 1000), []
+    try:
+        async with httpx.AsyncClient(timeout=5) as client:
+            for number, timeframe in enumerate(TEST_TIMEFRAMES):
+                answer = await client.post(
+                    f"{engine.address}/webhook/signal",
+                    json=signal_body(symbol, timeframe.value, float(price), stamp + number),
+                    headers={"Authorization": f"Bearer {engine.asked.secrets.webhook_signal}"},
+                )
+                said.append(f"{timeframe.label} LONG answered {answer.status_code}")
+    except httpx.HTTPError as error:
+        window.say(f"The webhook at {engine.address} did not answer: {type(error).__name__}")
+        return
+    window.say(f"Sent two made-up alerts of {symbol}: {', '.join(said)}")
 
 
 def _ledger_name(engine: Engine) -> str:

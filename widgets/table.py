@@ -126,7 +126,7 @@ class TableView(QTableView, Generic[Row]):
     """A table with our paint.
 
     Notifications:
-        chosen: the row that is now current, or None.
+        chosen: the row that someone made current, or None.
         opened: a row was double-clicked or Enter was pressed on it.
     """
 
@@ -138,6 +138,8 @@ class TableView(QTableView, Generic[Row]):
         self.look, self.table = look, model
         self.dim = False
         self.logical_first = 0
+        self._by_itself = False
+        """A row is selected by no one's choice, so that nothing follows it."""
         self.setObjectName(name)
         self.setAccessibleName(label)
         self.setModel(model)
@@ -228,7 +230,9 @@ class TableView(QTableView, Generic[Row]):
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         if not self.currentIndex().isValid() and self.table.rowCount():
+            self._by_itself = True
             self.selectRow(0)
+            self._by_itself = False
         self.viewport().update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
@@ -240,7 +244,8 @@ class TableView(QTableView, Generic[Row]):
         self.setFocus(Qt.FocusReason.MouseFocusReason)
 
     def _current_changed(self, index: QModelIndex, before: QModelIndex) -> None:
-        self.chosen.emit(self.table.row(index.row()) if index.isValid() else None)
+        if not self._by_itself and not self.table.reshaping:
+            self.chosen.emit(self.table.row(index.row()) if index.isValid() else None)
 
     def _header_clicked(self, section: int) -> None:
         header = self.horizontalHeader()

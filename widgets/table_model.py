@@ -60,6 +60,8 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         self._keys: list[Hashable] = []
         self._cells: list[tuple[Cell, ...]] = []
         self._sorted: tuple[int, bool] | None = None
+        self.reshaping = False
+        """True while rows come and go: what is current then was not chosen by anyone."""
         self.order_held = False
         """True while the pointer is over a sorted table: rows do not jump under it."""
 
@@ -127,7 +129,9 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         ordered = self._ordered(rows, resort)
         keys = [self._key(row) for row in ordered]
         if keys != self._keys:
+            self.reshaping = True
             self._reshape(keys, ordered)
+            self.reshaping = False
         for number, (new, old) in enumerate(zip(ordered, self._rows, strict=True)):
             if new is not old and new != old:
                 self._replace(number, new)

@@ -42,7 +42,7 @@ from widgets.panels.signals import SignalsPanel
 from widgets.panels.story import StoryPanel
 from widgets.panels.welcome import WelcomePanel
 from widgets.states import Panel
-from widgets.theme import Look
+from widgets.theme import PAIRS, THEMES, Look
 
 Send = Callable[[Command], None]
 _KINDS = {"O": "order", "T": "ticket", "P": "position"}
@@ -161,11 +161,24 @@ class DeskWindow(QMainWindow):
 
     def _restore(self, layout: str) -> None:
         settings = self._settings()
+        self._restore_look(settings)
         geometry = settings.value("window/geometry")
         if geometry is not None:
             self.restoreGeometry(geometry)
         if layout or not self.docks.restore(settings):
             self.docks.arrange(layout or LAYOUTS[0], fresh=True)
+
+    def _restore_look(self, settings: QSettings) -> None:
+        """Theme, pair and scale as they were left; what the file cannot mean is passed over."""
+        theme, pair = str(settings.value("look/theme", "")), str(settings.value("look/pair", ""))
+        scale = str(settings.value("look/scale", ""))
+        if not (theme or pair or scale):
+            return
+        self.look.set(
+            theme=theme if theme in THEMES else None,
+            pair=pair if pair in PAIRS else None,
+            scale=int(scale) if scale.isascii() and scale.isdigit() else None,
+        )
 
     def _settings(self) -> QSettings:
         return QSettings(str(self.state_path), QSettings.Format.IniFormat)
@@ -279,7 +292,7 @@ class DeskWindow(QMainWindow):
         self.open_story(seq)
 
     def follow(self, symbol: str) -> None:
-        """A symbol was chosen anywhere: the board and the decision follow."""
+        """A symbol was chosen anywhere: the board and the decision follow. Without one they show the newest again."""
         if symbol != self.symbol:
             self.symbol = symbol
             self.confluence.follow(symbol)
@@ -344,8 +357,10 @@ class DeskWindow(QMainWindow):
         self.notice.place()
 
     def save_state(self) -> None:
-        """Geometry and layouts into the state file."""
+        """Geometry, look and layouts into the state file."""
         settings = self._settings()
+        for name in ("theme", "pair", "scale"):
+            settings.setValue(f"look/{name}", getattr(self.look, name))
         settings.setValue("window/geometry", self.saveGeometry())
         self.docks.save(settings)
         settings.sync()
@@ -363,6 +378,8 @@ class DeskWindow(QMainWindow):
 
     def close_now(self) -> None:
         """`app` has stopped everything."""
+        if not self._closing_said:  # a signal from outside ended it
+            self.save_state()
         self.may_close = True
         app = QApplication.instance()
         if isinstance(app, QApplication):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from engine.domain.values import Value
+from engine.domain.values import Policy, Value
 from engine.domain.views import Face, HeaderView, HealthView, Lamp, LampState, Tick, WelcomeStep, WelcomeView
 from engine.portfolio.account import day_pnl
 from engine.risk.book import day_budget_used
@@ -23,10 +23,13 @@ class Vitals(Value, frozen=True, kw_only=True):
     ledger_name: str
     """`embedded Postgres`."""
     slowest_step: float
+    """Of the last minute."""
     loop_block: float
-    """Longest block of the loop seen lately, milliseconds."""
+    """Longest block of the loop in the last minute."""
     heard_ago: float | None
     weighing: int = 0
+    warm: bool = True
+    """Bars and chains of all watched symbols are ready; before that, steps are not judged."""
     problems: tuple[str, ...] = ()
 
 
@@ -83,8 +86,9 @@ def health_view(seen: Seen, vitals: Vitals) -> HealthView:
     slow = vitals.slowest_step > 50
     block = vitals.loop_block > 20
     lamps = [
-        Lamp(id="engine", name="Engine", state=warn if slow else ok, text=f"{vitals.slowest_step:.0f} ms",
-             detail=f"slowest step; {vitals.weighing} waiting to be weighed"),
+        Lamp(id="engine", name="Engine", state=warn if slow else ok,
+             text=f"{vitals.slowest_step:.0f} ms" if vitals.warm else "starting",
+             detail=f"slowest step of the last minute; {vitals.weighing} waiting to be weighed"),
         Lamp(id="webhook", name="Webhook", state=ok if vitals.address else bad,
              text=vitals.address.rsplit(":", 1)[-1] if vitals.address else "not listening", detail=vitals.address,
              todo="" if vitals.address else "Set another intake.port and start again",
@@ -95,13 +99,25 @@ def health_view(seen: Seen, vitals: Vitals) -> HealthView:
         Lamp(id="ledger", name="Ledger", state=ok if vitals.ledger_available else bad,
              text=f"{vitals.ledger_seq:,}" if vitals.ledger_available else "away", detail=vitals.ledger_name,
              todo="" if vitals.ledger_available else "Facts are kept in order and written when it is back; no new risk"),
-        Lamp(id="loop", name="Loop", state=warn if block else ok, text=f"{vitals.loop_block:.0f} ms",
-             detail="longest block lately; 20 ms is the budget"),
+        Lamp(id="loop", name="Loop", state=warn if block else ok,
+             text=f"{vitals.loop_block:.0f} ms" if vitals.warm else "starting",
+             detail="longest block of the last minute; 20 ms is the budget"),
         Lamp(id="redis", name="Redis", state=off, text="not set", detail="hot state is kept in this process"),
         Lamp(id="telegram", name="Telegram", state=off, text="not set", detail="approvals on this desk only"),
     ]  # fmt: skip
     lamps += [Lamp(id=f"problem{n}", name="Notice", state=warn, text=words) for n, words in enumerate(vitals.problems)]
     return HealthView(lamps=tuple(lamps))
+
+
+def _test_words(seen: Seen) -> str:
+    """What the button sends, and what comes of it."""
+    symbol = next(iter(seen.quotes.symbols()), "")
+    policy = seen.settings.approvals.policy
+    after = "a ticket waits for your A and Enter" if policy is Policy.MANUAL else f"policy {policy} answers the ticket"
+    return (
+        f"The button posts two made-up alerts to the webhook, {symbol} 4H LONG and 1H LONG at the price of now. One alone "
+        f"is WAIT, both are EXECUTE; then {after}. Or copy a line for a shell (it holds the secret)."
+    )
 
 
 def welcome_view(seen: Seen, vitals: Vitals, secret: str) -> WelcomeView:
@@ -123,7 +139,7 @@ def welcome_view(seen: Seen, vitals: Vitals, secret: str) -> WelcomeView:
                     done=heard, copy=url),
         WelcomeStep(title="The secret", detail="As ?token=… in the address, a Bearer header, or “secret” in the body.",
                     done=heard, copy=secret, secret=True),
-        WelcomeStep(title="Hear the first signal", detail="Send one from here, or copy a line for a shell (it holds the secret).",
-                    done=heard, copy=curl, secret=True, action="" if heard else "welcome.test", button="Send a test signal"),
+        WelcomeStep(title="Hear the first signal", detail=_test_words(seen),
+                    done=heard, copy=curl, secret=True, action="" if heard else "welcome.test", button="Send two test alerts"),
     )  # fmt: skip
     return WelcomeView(steps=steps, face=Face())

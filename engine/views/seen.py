@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from engine.domain.marks import Mark
+from engine.domain.values import Timeframe
 from engine.ports import Quotes
 from engine.risk.book import Book
 from engine.sessions import Calendar, Session
@@ -15,9 +16,17 @@ from engine.settings import Settings
 from engine.state import State
 
 
+def no_atr(_symbol: str, _timeframe: Timeframe) -> float | None:
+    """Bars are not looked at."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """`book` is None until an account is open. `references`: what each symbol's change is counted from, dollars."""
+    """`book` is None until an account is open. `references`: what each symbol's change is counted from, dollars.
+
+    `atr`: ATR(14) of a symbol's completed bars now, dollars; None where there are too few of them.
+    """
 
     now: datetime
     state: State
@@ -28,6 +37,7 @@ class Seen:
     book: Book | None
     session: Session | None
     references: Mapping[str, Decimal]
+    atr: Callable[[str, Timeframe], float | None] = no_atr
 
     @property
     def to_close(self) -> float | None:

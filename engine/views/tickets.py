@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 
 from engine.domain.entities import Ticket
-from engine.domain.values import Purpose, Right
+from engine.domain.values import Purpose, Right, Timeframe
 from engine.domain.views import Face, FaceKind, Impact, PayoffPoint, TicketsView, TicketView
 from engine.pricing import european
 from engine.pricing.time import SECONDS_A_YEAR, expiry_moment
@@ -64,7 +64,7 @@ def ticket_view(seen: Seen, ticket: Ticket) -> TicketView:
         budget_left=_budget_after(seen, book, ticket) if entry else None,
         stop_fraction=float(plan.stop_fraction) if plan else None,
         stop_underlying=plan.underlying_stop if plan else None,
-        stop_atr=None,
+        stop_atr=_stop_atr(seen, ticket, spot),
         stop_dollars=-plan.stop_fraction * ticket.limit * units if plan else None,
         break_even=ticket.break_even,
         move_used=_move_used(seen, ticket, spot),
@@ -96,6 +96,22 @@ def ticket_view(seen: Seen, ticket: Ticket) -> TicketView:
 
 def _budget_after(seen: Seen, book: Book | None, ticket: Ticket) -> Decimal | None:
     return None if book is None else day_budget_left(book, seen.settings.risk) - ticket.max_loss
+
+
+def _trigger_timeframe(seen: Seen, ticket: Ticket) -> Timeframe:
+    """That of the signal that asked for it, as long as its row is kept; else the hour the rules look at."""
+    heard = seen.state.heard.get(ticket.trigger) if ticket.trigger is not None else None
+    words = heard.text.split() if heard is not None and heard.kind == "signal" else []
+    return next((timeframe for timeframe in Timeframe if timeframe.label in words[1:2]), Timeframe.H1)
+
+
+def _stop_atr(seen: Seen, ticket: Ticket, spot: Decimal | None) -> float | None:
+    """How far the stop in the underlying is, in ATR(14) of the trigger's timeframe."""
+    stop = ticket.plan.underlying_stop if ticket.plan is not None else None
+    if stop is None or spot is None:
+        return None
+    atr = seen.atr(ticket.symbol, _trigger_timeframe(seen, ticket))
+    return round(abs(float(spot - stop)) / atr, 1) if atr else None
 
 
 def _cancels(seen: Seen) -> str:

@@ -415,7 +415,7 @@ def welcome() -> WelcomeView:
             WelcomeStep(title="The secret", detail="As ?token=… in the address, a Bearer header, or “secret” in the body.", done=False,
                         copy="k7Jx2-qm9Tz-PfW4c-Lr8Ns", secret=True),
             WelcomeStep(title="Hear the first signal", detail="Send one from here, or from a shell:", done=False, copy=CURL,
-                        action="welcome.test", button="Send a test signal"),
+                        action="welcome.test", button="Send two test alerts"),
         )
     )  # fmt: skip
 

@@ -37,7 +37,7 @@ class Mode(StrEnum):
 class ApprovalsPanel(Panel):
     id = "approvals"
     title = "Approve"
-    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send a test signal"}  # noqa: RUF012
+    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send two test alerts"}  # noqa: RUF012
 
     def __init__(self, look: Look, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(look)

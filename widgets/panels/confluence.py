@@ -49,7 +49,7 @@ class Board(Canvas):
         self.update()
 
     def choose(self, symbol: str) -> None:
-        if symbol != self.symbol and any(row.symbol == symbol for row in self.rows):
+        if symbol != self.symbol and (not symbol or any(row.symbol == symbol for row in self.rows)):
             self.symbol = symbol
             self.update()
 
@@ -193,7 +193,7 @@ def explain(row: ConfluenceRow, cell: ConfluenceCell) -> str:
 class ConfluencePanel(Panel):
     id = "confluence"
     title = "Confluence"
-    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send a test signal"}  # noqa: RUF012
+    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send two test alerts"}  # noqa: RUF012
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)

@@ -110,7 +110,7 @@ class DecisionPanel(Panel):
 
     id = "decision"
     title = "Decision"
-    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send a test signal"}  # noqa: RUF012
+    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send two test alerts"}  # noqa: RUF012
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)
@@ -148,7 +148,7 @@ class DecisionPanel(Panel):
         self._show()
 
     def follow(self, symbol: str) -> None:
-        """Show this symbol's decision, as long as it has one."""
+        """Show this symbol's decision; the newest of all without one."""
         if symbol != self.symbol:
             self.symbol = symbol
             self._show()
@@ -165,7 +165,9 @@ class DecisionPanel(Panel):
             self.shown = None
             return
         trigger = f" · by the {view.trigger} {view.by}" if view.trigger else f" · by {view.by}"
-        self.summarise(f"{view.symbol} · {numbers.clock(view.at)}{trigger} · engine {view.engine_version}")
+        newest = self.rows[0].symbol
+        newer = f"{newest} is newer: Esc · " if self.symbol and newest != view.symbol else ""
+        self.summarise(f"{newer}{view.symbol} · {numbers.clock(view.at)}{trigger} · engine {view.engine_version}")
         if view == self.shown:
             return
         self.shown = view

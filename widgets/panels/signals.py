@@ -33,7 +33,7 @@ def _tone(row: SignalRow) -> str:
 class SignalsPanel(RowsPanel[SignalRow]):
     id = "signals"
     title = "Signals"
-    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send a test signal"}  # noqa: RUF012
+    buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send two test alerts"}  # noqa: RUF012
 
     def __init__(self, look: Look) -> None:
         super().__init__(look, COLUMNS, lambda row: row.seq)
