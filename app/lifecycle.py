@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -64,6 +65,8 @@ async def serve(asked: Asked, face: Face) -> None:
         await ledger.open()
         try:
             engine = await build(asked, ledger, database)
+            # The program itself is no garbage: looking through it would stop everything for a twentieth of a second.
+            gc.freeze()
             async with asyncio.TaskGroup() as tasks:
                 # The server is looked after until the last fact is in it.
                 if postgres is not None:

@@ -73,7 +73,8 @@ def run(
         for number in range(1, kills + 1):
             time.sleep(rng.uniform(*pause))
             engine.kill()
-            if number % database_every == 0:
+            with_database = number % database_every == 0
+            if with_database:
                 kill_database(engine.home)
                 verdict.database_kills += 1
             if number % early_every == 0:  # and again, before it is ready
@@ -82,7 +83,7 @@ def run(
                 engine.kill()
                 verdict.early_kills += 1
             engine.start()
-            verdict.ready.append(engine.ready_seconds)
+            (verdict.ready_with_database if with_database else verdict.ready).append(engine.ready_seconds)
             _close_one(engine, rng, verdict)
         time.sleep(max(pause))
         stop.touch()

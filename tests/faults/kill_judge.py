@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.faults.engine_process import facts_of, run_main
@@ -47,13 +48,15 @@ class Verdict:
     closes: list[str] = field(default_factory=list)
     """Orders that a person's closes were answered with."""
     ready: list[float] = field(default_factory=list)
+    """Seconds from a start to the ready line, after each kill of the engine alone."""
+    ready_with_database: list[float] = field(default_factory=list)
+    """The same where the database server was killed, too."""
 
     @property
     def clean(self) -> bool:
         return not (self.lost or self.doubled or self.faults)
 
     def text(self) -> str:
-        ready = sorted(self.ready)
         lines = [
             f"kills {self.kills} (with the database {self.database_kills}, and {self.early_kills} more while starting)",
             f"acknowledged {self.acknowledged} ({self.duplicates} as duplicates), lost {len(self.lost)}, "
@@ -61,9 +64,13 @@ class Verdict:
             f"facts {self.facts}, decisions {self.decisions}, orders {self.orders}, fills {self.fills}, "
             f"positions opened {self.opened}, closed {self.closed} ({_counts(self.exits)})",
             f"runs {self.runs}, that bought {self.runs_that_bought}; entries denied: {_counts(self.denied) or 'none'}",
-            f"ready again: median {ready[len(ready) // 2]:.2f} s, worst {ready[-1]:.2f} s",
+            f"ready again: {_spread(self.ready)}; with the database killed, too: {_spread(self.ready_with_database)}",
         ]
         return "\n".join([*lines, *(f"FAULT {fault}" for fault in self.faults)])
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return f"median {median(seconds):.2f} s, worst {max(seconds):.2f} s" if seconds else "none"
 
 
 def _counts(counter: Counter[str]) -> str:
