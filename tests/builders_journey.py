@@ -19,7 +19,7 @@ from engine.domain import events as ev
 from engine.domain.commands import Command, Done
 from engine.domain.entities import Order, Position, Ticket
 from engine.domain.events import AnyFact
-from engine.domain.values import OptionContract, OrderState, Policy, Quote, Right
+from engine.domain.values import OptionContract, Policy, Quote, Right
 from engine.intake.payloads import understand
 from engine.journey.hearing import Known, known_from
 from engine.journey.player import Player
@@ -29,6 +29,7 @@ from engine.market.bars import BarBook, Minutes
 from engine.market.quotes import MarketBook
 from engine.orders.fees import us_option_fees
 from engine.orders.paper import PaperBroker
+from engine.ports import Broker, BrokerReport, Sink
 from engine.pricing import european, expiry_moment, year_fraction
 from engine.sessions import Calendar, Session
 from engine.settings import Settings, with_overrides
@@ -94,6 +95,34 @@ class HandMarket(MarketBook):
         return ()
 
 
+class HandBroker:
+    """A broker that does only what the test says: it may answer late, twice, out of order, or never."""
+
+    name = "hand"
+
+    def __init__(self) -> None:
+        self.submitted: list[Order] = []
+        self.replaced: list[tuple[str, Decimal]] = []
+        self.cancelled: list[str] = []
+        self.restored: list[str] = []
+        self.sink: Sink | None = None
+
+    def connect(self, sink: Sink) -> None:
+        self.sink = sink
+
+    def submit(self, order: Order) -> None:
+        self.submitted.append(order)
+
+    def replace(self, order_id: str, limit: Decimal) -> None:
+        self.replaced.append((order_id, limit))
+
+    def cancel(self, order_id: str) -> None:
+        self.cancelled.append(order_id)
+
+    def restore(self, orders: Sequence[Order]) -> None:
+        self.restored += [order.id for order in orders]
+
+
 class Desk:
     """One engine in a test. Made inside a running loop, because the ledger's promises belong to one."""
 
@@ -108,6 +137,7 @@ class Desk:
         ledger: MemoryLedger | None = None,
         state: State | None = None,
         known: Known | None = None,
+        broker: Broker | None = None,
     ) -> None:
         self.settings: Settings = with_overrides(Settings(), dict(overrides or {}))
         self.calendar = calendar
@@ -125,13 +155,13 @@ class Desk:
             policy=policy,
         )
         self.journey = Journey(world, state or State(), self.clock, known or Known())
-        self.broker = PaperBroker(self.market, self.clock, calendar, self.settings, us_option_fees())
+        self.broker = broker or PaperBroker(self.market, self.clock, calendar, self.settings, us_option_fees())
         self.player = Player(self.journey, self.ledger, self.broker, self.clock, self.market, self._read)  # type: ignore[arg-type]  # a hand market plays nothing
         self.market.price(start)
         self.broker.restore(list(self.state.open_orders.values()))
         self.player.perform(lambda step: self.journey.open(step, "test", self.market.source))
 
-    async def again(self, after: float = 0.0) -> Desk:
+    async def again(self, after: float = 0.0, broker: Broker | None = None) -> Desk:
         """What a new process makes of the ledger: the same market, `after` seconds later."""
         rows = await self.ledger.projections(KINDS)
         state = State.load(rows, self.ledger.head.seq, self.ledger.head.at)
@@ -144,6 +174,7 @@ class Desk:
             ledger=self.ledger,
             state=state,
             known=known_from(await self.ledger.keys(0), state),
+            broker=broker,
         )
 
     # --- looking --------------------------------------------------------------------------------------------------
@@ -221,6 +252,10 @@ class Desk:
     def quote(self, contract: OptionContract, bid: str | None, ask: str | None, size: int | None = 50) -> None:
         self.market.put(contract, bid, ask, self.now, size)
 
+    def say(self, *reports: BrokerReport) -> None:
+        """The broker's words, all at once."""
+        self.player.perform(lambda step: self.journey.report(step, reports))
+
     def look(self) -> None:
         """The desk looks once more without new time or quotes."""
         self.player.play(self.now, [])
@@ -263,6 +298,3 @@ class Desk:
 
     def _read(self, raw: bytes, at: datetime) -> Any:
         return understand(raw, door=None, now=at, wall=at, bars=self.bars, calendar=self.calendar, remote="test")
-
-
-OVER = frozenset(state for state in OrderState if not state.is_open)

@@ -122,10 +122,12 @@ def _expiries(step: Step) -> None:
     """Contracts that expired while held: settled at intrinsic against the official close."""
     today = new_york_day(step.now)
     for position in [p for p in step.state.open_positions.values() if p.contract.expiry <= today]:
-        session = step.world.calendar.session(position.contract.expiry)
-        if session is None or step.now < session.close or position.quantity == 0:
+        expiry, calendar = position.contract.expiry, step.world.calendar
+        # An old monthly that expired on a Saturday was last traded on the session before.
+        session = calendar.session(expiry) or calendar.previous_session(expiry)
+        if step.now < session.close or position.quantity == 0:
             continue
-        close = step.world.quotes.official_close(position.symbol, position.contract.expiry)
+        close = step.world.quotes.official_close(position.symbol, session.day)
         if close is None:
             continue
         working = [o for o in step.state.open_orders.values() if o.position == position.id and o.side is Side.SELL]

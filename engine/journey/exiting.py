@@ -10,7 +10,7 @@ from engine.domain.commands import Done
 from engine.domain.entities import Order, Position
 from engine.domain.marketable import marketable_limit
 from engine.domain.values import CENT, ExitReason, OrderType, Purpose, Quote, Side
-from engine.journey.ordering import Intent, intend
+from engine.journey.ordering import Intent, has_expired, intend
 from engine.journey.step import Cancel, Replace, Step
 from engine.orders.guard import closing_allowed
 
@@ -53,6 +53,8 @@ def flatten(step: Step) -> None:
         return
     again = timedelta(seconds=step.settings.exits.chase_seconds)
     for position in list(step.state.open_positions.values()):
+        if has_expired(step, position.contract):
+            continue
         orders = [order for order in step.state.orders.values() if order.position == position.id]
         working = next((order for order in orders if order.state.is_open), None)
         if working is not None:

@@ -18,7 +18,7 @@ from engine.exits.ladder import ladder_limit, ladder_step, reprice_due
 from engine.exits.monitor import Confirmation, evaluate
 from engine.journey import answering, exiting
 from engine.journey.clockwork import equity_now
-from engine.journey.ordering import closing_orders
+from engine.journey.ordering import closing_orders, has_expired
 from engine.journey.step import Cancel, Step
 from engine.portfolio.marks import mark
 from engine.pricing import greeks, implied_vol
@@ -35,7 +35,8 @@ def held(step: Step) -> list[Position]:
 
 def watch(step: Step, positions: Sequence[Position]) -> None:
     """Mark these positions and look at their exits. A few at a time: nothing on the loop may take long."""
-    held = [p for p in positions if p.is_open and p.quantity]
+    # What has expired is settled, not sold: an exit would be sent and taken back until the options stop trading.
+    held = [p for p in positions if p.is_open and p.quantity and not has_expired(step, p.contract)]
     if held:
         quotes = {p.id: step.world.quotes.option(p.contract) for p in held}
         spots = {symbol: step.world.quotes.underlying(symbol) for symbol in {p.symbol for p in held}}

@@ -182,6 +182,11 @@ def entry_life(step: Step, ticket: Ticket) -> float:
     return approvals.life_longer if ticket.bucket is Bucket.LONGER else approvals.life_weekly
 
 
+def has_expired(step: Step, contract: OptionContract) -> bool:
+    """The close of its last session has come: nothing is decided about it any more but its settlement."""
+    return expiry_moment(contract.expiry, step.world.calendar) <= step.now
+
+
 def closing_orders(step: Step, position: Position) -> list[Order]:
     """Exit orders of a position that may still fill."""
     return [
