@@ -173,7 +173,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with ground() as folder:
+    with ground(on_disk=True) as folder:
         report = run(folder, options.count, options.seed)
     print(report.text())
     return 1 if report.faults else 0

@@ -145,7 +145,7 @@ def main() -> int:
     parser.add_argument("--fresh", type=float, default=1.5, help="signals a second that the board takes")
     parser.add_argument("--keep", type=Path, help="folder to leave everything in")
     options = parser.parse_args()
-    with ground() as temporary:
+    with ground(on_disk=True) as temporary:
         folder = options.keep or temporary
         folder.mkdir(parents=True, exist_ok=True)
         verdict = run(folder, kills=options.kills, seed=options.seed, rate=options.rate, fresh=options.fresh)

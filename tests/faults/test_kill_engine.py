@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.engine_process import ground
 from tests.faults.kill_engine import run
 from tests.faults.kill_judge import Fact, Verdict, judge_facts
 
@@ -16,10 +17,8 @@ Ledger = tuple[list[Fact], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Verdict, Ledger]:
+def killed() -> tuple[Verdict, Ledger]:
     """What three kills left: one takes the database along, and one more hits an engine that is starting."""
-    from tests.faults.engine_process import ground
-
     with ground() as folder:
         verdict = run(folder, kills=3, seed=11, rate=200, fresh=12, pause=(0.5, 1.0), database_every=2, early_every=3)
         facts = [json.loads(line)["fact"] for line in (folder / "facts.jsonl").read_text().split("\n") if line]
