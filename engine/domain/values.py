@@ -306,13 +306,19 @@ class Refusal(Value, frozen=True, kw_only=True):
     numbers: dict[str, str] = {}
     path: str = ""
     """Path of the first bad field, for input that could not be read."""
+    order: tuple[str, ...] = ()
+    """The numbers' names as they are said. Canonical bytes sort keys, and a refusal reads the same ever after."""
+
+    def __post_init__(self) -> None:
+        if not self.order and self.numbers:
+            msgspec.structs.force_setattr(self, "order", tuple(self.numbers))
 
     @property
     def text(self) -> str:
         parts: list[str] = [self.code.value]
         if self.path:
             parts.append(f"at {self.path}")
-        parts.extend(f"{name}={value}" for name, value in self.numbers.items())
+        parts.extend(f"{name}={self.numbers[name]}" for name in self.order)
         return " ".join(parts)
 
 

@@ -10,8 +10,7 @@ from msgspec.structs import replace
 
 from engine.domain import events as ev
 from engine.domain.entities import Heard
-from engine.domain.values import Code as C
-from engine.domain.values import ExitReason, OrderType, Purpose, Side, TicketState, TimeInForce, refuse
+from engine.domain.values import Code, ExitReason, OrderType, Purpose, Side, TicketState, TimeInForce, refuse
 from engine.kept import KEPT
 from engine.state import State, heard_row
 from tests.builders_trading import NOON, WEEKLY, quote, seconds, ticket
@@ -194,15 +193,15 @@ def test_a_second_halt_only_adds_what_it_asks_for() -> None:
 
 def test_an_outcome_of_a_receipt_that_is_no_longer_kept_is_nobodys() -> None:
     folding = Folding()
-    folding.tell(ev.EntryDenied, symbol="SPY", decision=None, trigger=77, refusal=refuse(C.HALTED), stage="risk")
-    folding.tell(ev.EntryDenied, symbol="SPY", decision=None, trigger=None, refusal=refuse(C.HALTED), stage="risk")
+    folding.tell(ev.EntryDenied, symbol="SPY", decision=None, trigger=77, refusal=refuse(Code.HALTED), stage="risk")
+    folding.tell(ev.EntryDenied, symbol="SPY", decision=None, trigger=None, refusal=refuse(Code.HALTED), stage="risk")
     assert folding.state.heard == {}
 
 
 def test_a_denial_at_approval_ends_its_ticket_if_it_is_still_kept() -> None:
     folding = Folding()
     name = folding.opened()
-    refusal = refuse(C.STALE_QUOTE, age="9s")
+    refusal = refuse(Code.STALE_QUOTE, age="9s")
     for one in (name, "T99"):
         folding.tell(
             ev.EntryDenied, symbol="SPY", decision=None, trigger=None, refusal=refusal, stage="approval", ticket=one

@@ -303,7 +303,7 @@ async def test_a_day_that_lost_its_budget_halts_entries_and_takes_waiting_ones_b
     quantity = desk.position.quantity
     desk.wait(1)
     desk.player.perform(
-        lambda step: step.emit(ev.SessionOpened, session=date(2026, 11, 20), equity=Decimal("100000") + 200 * quantity)
+        lambda step: step.emit(ev.SessionOpened, session=date(2026, 11, 20), equity=Decimal("100000") + 300 * quantity)
     )
     question = OpenTicket(by="x", contract=WEEK_CALL, quantity=1, reason="x")
     desk.command(question)
