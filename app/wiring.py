@@ -138,18 +138,23 @@ async def build(asked: Asked, ledger: Ledger, database: Database | None = None) 
 
 
 def open_market(asked: Asked, ended: datetime | None) -> tuple[Clock, SimulatedMarket | RecordedMarket]:
-    """The market and the clock it lives by. `ended`: the engine time at which the ledger stopped, which the clock of a
-    simulation goes on from: time in a ledger never goes back."""
+    """The market and the clock it lives by. A recording starts at its session's open; what came before is known then.
+    `ended`: the engine time at which the ledger stopped, which the clock goes on from: time in a ledger never goes back.
+    """
     settings = asked.settings.market
     wall = SystemClock()
     if settings.source.startswith(RECORDED):
         recorded = open_recording(Path(settings.source.removeprefix(RECORDED)), asked)
-        first = recorded.instants()[0]
+        first = told_start(asked) or (recorded.session.open if recorded.session is not None else recorded.instants()[0])
         if ended is not None and ended > first:
             first = ended
-        return ExchangeClock(first, wall, lambda moment: moment), recorded
+        return ExchangeClock(first, wall, lambda moment: moment, settings.speed), recorded
     if settings.source != "simulated":
         raise UsageError(f"market {settings.source}: expected simulated or recorded:PATH")
+    if settings.speed != 1:
+        raise UsageError(
+            f"market.speed: {settings.speed:g} is for a recorded market; a simulated one runs in real time"
+        )
     clock = ExchangeClock(simulation_start(asked, wall.now(), ended), wall, _skipper(asked.calendar))
     return clock, SimulatedMarket(asked.calendar, clock, asked.settings)
 
@@ -167,15 +172,9 @@ def open_recording(place: Path, asked: Asked) -> RecordedMarket:
 def simulation_start(asked: Asked, now: datetime, ended: datetime | None) -> datetime:
     """Where a simulated exchange begins: as told, else where the ledger ended, else now if New York is trading, else
     an hour and a half into the last session."""
-    told = asked.settings.market.start
-    if told:
-        try:
-            start = datetime.fromisoformat(told)
-        except ValueError as error:
-            raise UsageError(f"market.start: {told} is no ISO time") from error
-        if start.tzinfo is None:
-            raise UsageError(f"market.start: {told} has no time zone (2026-11-20T15:00:00Z)")
-        return start if ended is None else max(start, ended)
+    told = told_start(asked)
+    if told is not None:
+        return told if ended is None else max(told, ended)
     if ended is not None:
         return ended
     calendar = asked.calendar
@@ -184,6 +183,20 @@ def simulation_start(asked: Asked, now: datetime, ended: datetime | None) -> dat
         return now
     session = session if session is not None and now >= session.close else calendar.previous_session(now.date())
     return session.open + timedelta(minutes=90)
+
+
+def told_start(asked: Asked) -> datetime | None:
+    """`market.start`, where it is set. Raises `UsageError` for what is no moment."""
+    told = asked.settings.market.start
+    if not told:
+        return None
+    try:
+        start = datetime.fromisoformat(told)
+    except ValueError as error:
+        raise UsageError(f"market.start: {told} is no ISO time") from error
+    if start.tzinfo is None:
+        raise UsageError(f"market.start: {told} has no time zone (2026-11-20T15:00:00Z)")
+    return start
 
 
 def _skipper(calendar: Calendar) -> Callable[[datetime], datetime]:

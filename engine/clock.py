@@ -36,22 +36,27 @@ class SetClock:
 
 
 class ExchangeClock:
-    """The simulated exchange's time: runs with the machine's clock from `start`, and skips the hours it is closed.
+    """A simulated or recorded exchange's time: runs with the machine's clock from `start`, `speed` times as fast, and
+    skips the hours it is closed.
 
     `skip` maps a raw moment (`start` plus elapsed time plus skips so far) to itself while the exchange is open, or to
     the next opening. So the market is alive at any hour of the day, and time still only goes forward.
     """
 
-    def __init__(self, start: datetime, wall: SystemClock, skip: Callable[[datetime], datetime]) -> None:
+    def __init__(
+        self, start: datetime, wall: SystemClock, skip: Callable[[datetime], datetime], speed: float = 1.0
+    ) -> None:
         self._wall = wall
         self._skip = skip
-        self._offset = skip(start.astimezone(UTC)) - wall.now()
+        self._speed = speed
+        self._began = wall.now()
+        self._start = skip(start.astimezone(UTC))
 
     def now(self) -> datetime:
-        raw = self._wall.now() + self._offset
+        raw = self._start + (self._wall.now() - self._began) * self._speed
         moment = self._skip(raw)
         if moment != raw:
-            self._offset += moment - raw
+            self._start += moment - raw
         return moment
 
     def wall(self) -> datetime:

@@ -47,7 +47,12 @@ class MarketSettings(Section):
     source: str = Field("simulated", description="simulated, or recorded:PATH")
     symbols: tuple[str, ...] = Field(("SPY", "QQQ", "IWM"), description="Underlyings that are watched from the start")
     seed: int = Field(20261120, description="Seed of the simulated market")
-    start: str = Field("", description="Exchange time the simulation starts at, ISO UTC; empty: where the ledger ended")
+    start: str = Field(
+        "", description="Exchange time it starts at, ISO UTC; empty: where the ledger ended, a recording at its open"
+    )
+    speed: float = Field(
+        1.0, gt=0, le=600, description="Recorded seconds a second; tickets and timers then run as much faster"
+    )
     interval: float = Field(0.25, gt=0, le=5, description="Seconds between simulated quotes")
     max_quote_age: float = Field(5.0, gt=0, description="Oldest quote an order may be priced from, seconds")
     max_quote_age_0dte: float = Field(2.0, gt=0, description="The same for contracts that expire today, seconds")

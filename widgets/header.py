@@ -38,7 +38,8 @@ class Band(Canvas):
             return ("NOT CONNECTED", "NOT CONNECTED", "")
         market = MARKETS.get(view.market, f"{view.market} MARKET")
         day = view.now.astimezone(numbers.EXCHANGE)
-        when = f"{view.market} {day:%a} {day.day} {day:%b %Y}  {numbers.clock(view.now)} NEW YORK".upper()
+        speed = "" if view.speed == 1 else f" {view.speed:g}{numbers.TIMES}"
+        when = f"{view.market}{speed} {day:%a} {day.day} {day:%b %Y}  {numbers.clock(view.now)} NEW YORK".upper()
         return (f"{view.account} · {market}", view.account, when)
 
     def sizeHint(self) -> QSize:

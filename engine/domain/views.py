@@ -364,6 +364,8 @@ class HeaderView(Value, frozen=True, kw_only=True):
     """PAPER or LIVE."""
     market: str
     """SIMULATED, RECORDED, REPLAY or LIVE."""
+    speed: float = 1.0
+    """Seconds of the exchange a second."""
     now: datetime
     """The exchange's time (UTC)."""
     ticks: tuple[Tick, ...] = ()

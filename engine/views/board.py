@@ -26,6 +26,7 @@ from engine.views.seen import Seen, age, left
 
 SHOWN = 200
 """Rows of the tape; the ledger has the rest."""
+NO_ENTRY = ". No entry by this one: it is against that side, or the entry it agrees with was made."
 _QUALITIES = {quality.value: quality for quality in Quality}
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 _BIAS = {1: Bias.LONG, 0: Bias.NEUTRAL, -1: Bias.SHORT}
@@ -82,10 +83,21 @@ def signal_row(row: Heard) -> SignalRow:
         direction=direction,
         quality=quality,
         score=row.score,
-        outcome=row.outcome or "being weighed",
+        outcome=_outcome(row),
         decision=row.decision,
         ticket=row.ticket,
     )
+
+
+def _no_entry(row: Heard) -> bool:
+    """The board says EXECUTE, but this receipt opened nothing."""
+    return row.outcome == Verdict.EXECUTE.value and row.ticket is None
+
+
+def _outcome(row: Heard) -> str:
+    if _no_entry(row):
+        return f"{row.outcome}, no entry"
+    return row.outcome or "being weighed"
 
 
 def confluence_view(seen: Seen) -> ConfluenceView:
@@ -174,7 +186,7 @@ def decision_view(board: SymbolBoard, now: datetime, heard: Heard | None) -> Dec
         score=decision.confluence_score,
         by=heard.kind if heard is not None else "expiry",
         trigger=words[1] if heard is not None and heard.kind == "signal" and len(words) > 1 else "",
-        reason=decision.reason,
+        reason=decision.reason + (NO_ENTRY if heard is not None and _no_entry(heard) else ""),
         factors=factors(decision, _entry(board, decision)),
         raw=decision.raw_multiplier,
         final=decision.breakdown.final_multiplier if decision.breakdown else None,

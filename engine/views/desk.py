@@ -43,6 +43,7 @@ def header_view(seen: Seen, market: str) -> HeaderView:
     return HeaderView(
         account="PAPER",
         market=source,
+        speed=seen.settings.market.speed,
         now=seen.now.replace(microsecond=0),
         ticks=tuple(_tick(seen, symbol) for symbol in seen.quotes.symbols()),
         session=seen.calendar.market_session(seen.now).value,
@@ -127,13 +128,13 @@ def welcome_view(seen: Seen, vitals: Vitals, secret: str) -> WelcomeView:
     url = f"{vitals.address}/webhook/signal"
     body = '{"ticker":"SPY","action":"buy","timeframe":"5"}'
     curl = f"curl -X POST '{url}?token={secret}' -d '{body}'"
-    heard = bool(seen.state.heard)
+    heard, symbols = bool(seen.state.heard), seen.quotes.symbols()
     steps = (
         WelcomeStep(title="Paper account is open", detail=f"{cash} Nothing here can reach a real broker.", done=account is not None),
         WelcomeStep(title="Ledger is running", detail=f"{vitals.ledger_name}: every fact is appended and hash-chained.",
                     done=vitals.ledger_available),
         WelcomeStep(title=f"Market is {vitals.market.split(':', 1)[0]}",
-                    detail=f"{', '.join(seen.quotes.symbols())} are watched.", done=True),
+                    detail=f"{', '.join(symbols)} {'is' if len(symbols) == 1 else 'are'} watched.", done=True),
         WelcomeStep(title="Take the webhook's address to your sender",
                     detail="Alerts are posted here. From outside this machine a tunnel to this port is needed.",
                     done=heard, copy=url),

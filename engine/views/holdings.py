@@ -152,7 +152,7 @@ def _whole(dollars: float) -> Decimal:
 
 
 def exits_view(seen: Seen) -> ExitsView:
-    """Every rule of every position, nearest first."""
+    """Every rule of every position, nearest first; those that only say something come after those that act."""
     rows: list[ExitRow] = []
     for position in seen.state.open_positions.values():
         mark = seen.marks.get(position.id)
@@ -174,7 +174,7 @@ def exits_view(seen: Seen) -> ExitsView:
             )
             for found in mark.exits
         )
-    rows.sort(key=lambda row: (not row.fired, row.nearness))
+    rows.sort(key=lambda row: (row.action is ExitAction.ALERT, not row.fired, row.nearness))
     empty = Face(kind=FaceKind.EMPTY, what="Nothing to watch.", then="Each open position brings its own exit rules.")
     return ExitsView(rows=tuple(rows), face=Face() if rows else empty)
 

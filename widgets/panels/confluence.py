@@ -64,7 +64,7 @@ class Board(Canvas):
         return self.look.px(60)
 
     def _cell(self, row: int, place: int) -> QRect:
-        left, right = self.look.px(46), self.look.px(64)
+        left, right = self.look.px(50), self.look.px(64)
         each = (self.width() - left - right) // 6
         y = self._head + row * self._block
         return QRect(left + place * each + 1, y + 1, each - self.look.px(3), self.look.px(38))

@@ -40,5 +40,7 @@ class ExitsPanel(RowsPanel[ExitRow]):
         if not view.rows:
             self.summarise("nothing to watch")
             return
-        nearest = min(view.rows, key=lambda row: row.nearness)
-        self.summarise(f"nearest: {nearest.rule} {'fired' if nearest.fired else nearest.distance}")
+        nearest = view.rows[0]
+        said = sum(row.fired and row.action is ExitAction.ALERT for row in view.rows)
+        alerts = f" · {numbers.count(said, 'alert')}" if said else ""
+        self.summarise(f"nearest: {nearest.rule} {'fired' if nearest.fired else nearest.distance}{alerts}")

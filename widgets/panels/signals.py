@@ -18,10 +18,10 @@ COLUMNS = (
                       sort=lambda r: r.text),
     Column[SignalRow]("Qual.", lambda r: SHORT_QUALITY[r.quality] if r.quality else "", "HIGH", LEFT, "mid",
                       help="As sent, or by our rules where it was not", sort=lambda r: r.quality.rank if r.quality else None,
-                      drop=1),
+                      drop=2),
     Column[SignalRow]("Score", lambda r: numbers.NONE if r.score is None else str(r.score), "100", tone="mid",
-                      help="Confluence of the decision it caused, 0 to 100", sort=lambda r: r.score, drop=2),
-    Column[SignalRow]("Outcome", lambda r: r.outcome, "EXECUTE", tone=lambda r: _tone(r), weight=500, stretch=True,
+                      help="Confluence of the decision it caused, 0 to 100", sort=lambda r: r.score, drop=1),
+    Column[SignalRow]("Outcome", lambda r: r.outcome, "denied PRICE_DRIFT", tone=lambda r: _tone(r), weight=500, stretch=True,
                       help="What became of it"),
 )  # fmt: skip
 
