@@ -16,9 +16,11 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
+from app.commands.bench_client import Wire
 from tests.bodies import signal_body
 
 TIMEFRAMES = ("240", "60", "30", "15", "5", "3")
@@ -26,6 +28,8 @@ QUALITIES = ("MEDIUM", "HIGH", "EXTREME")
 DELIVERIES = 4
 AGAIN = 0.4
 """Seconds between two deliveries of one body; TradingView's own pause is 5."""
+PATIENCE = 3.0
+"""Seconds a sender waits for an answer, as TradingView does."""
 MIXED = "IWM"
 """The symbol whose signals point both ways, so that contradictions happen too and stand in nobody else's way."""
 
@@ -75,45 +79,72 @@ class Bodies:
         return self._last, json.dumps(body).encode()
 
 
+class Lines:
+    """Kept connections to the engine, made anew when it comes back: the sender must not take the engine's processor."""
+
+    def __init__(self, url: str, path: str) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        self._host, self._port = parts.hostname, parts.port
+        self._path = path
+        self._free: list[Wire] = []
+
+    async def post(self, body: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer. Raises `OSError`, `EOFError` or `TimeoutError` when there is none."""
+        head = f"POST {self._path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Length: {len(body)}\r\n\r\n"
+        async with asyncio.timeout(PATIENCE):
+            wire = self._free.pop() if self._free else Wire(*await asyncio.open_connection(self._host, self._port))
+            try:
+                status, answer, _ = await wire.post(head.encode() + body)
+            except BaseException:
+                wire.close()
+                raise
+        self._free.append(wire)
+        return status, answer
+
+    def close(self) -> None:
+        for wire in self._free:
+            wire.close()
+
+
 async def send(options: argparse.Namespace) -> None:
     bodies = Bodies(options.seed, json.loads(options.prices), options.rate, options.fresh)
     deadline = time.monotonic() + options.seconds
     gate = asyncio.Semaphore(options.workers)
-    url = f"{options.url}/webhook/signal?token={options.token}"
-    limits = httpx.Limits(max_connections=options.workers)
+    lines = Lines(options.url, f"/webhook/signal?token={options.token}")
     with options.log.open("a", buffering=1) as log:
-        async with httpx.AsyncClient(timeout=3.0, limits=limits) as client:
 
-            async def deliver(moment: int, body: bytes) -> None:
-                for _ in range(DELIVERIES):
-                    async with gate:
-                        with contextlib.suppress(httpx.HTTPError):
-                            answer = await client.post(url, content=body)
-                            line = {"time": moment, "status": answer.status_code, "answer": answer.json()}
-                            log.write(json.dumps(line) + "\n")
-                            log.flush()
-                            if answer.status_code < 500:
-                                return
-                    await asyncio.sleep(AGAIN)
+        async def deliver(moment: int, body: bytes) -> None:
+            for _ in range(DELIVERIES):
+                async with gate:
+                    with contextlib.suppress(OSError, EOFError, TimeoutError):
+                        status, answer = await lines.post(body)
+                        log.write(json.dumps({"time": moment, "status": status, "answer": json.loads(answer)}) + "\n")
+                        log.flush()
+                        if status < 500:
+                            return
+                await asyncio.sleep(AGAIN)
 
-            async def see_prices() -> None:
-                headers = {"Authorization": f"Bearer {options.reader}"}
+        async def see_prices() -> None:
+            headers = {"Authorization": f"Bearer {options.reader}"}
+            async with httpx.AsyncClient(base_url=options.url, headers=headers, timeout=PATIENCE) as client:
                 while True:
-                    await asyncio.sleep(2.0)
+                    await asyncio.sleep(5.0)
                     for symbol in bodies.prices:
                         with contextlib.suppress(httpx.HTTPError, KeyError):
-                            answer = await client.get(f"{options.url}/api/quotes/{symbol}", headers=headers)
-                            bodies.prices[symbol] = float(answer.json()["mid"])
+                            bodies.prices[symbol] = float((await client.get(f"/api/quotes/{symbol}")).json()["mid"])
 
-            async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(see_prices())
-                began = time.monotonic()
-                for number in range(options.count):
-                    if time.monotonic() > deadline or options.stop.exists():
-                        break
-                    tasks.create_task(deliver(*bodies.next()))
-                    await asyncio.sleep(max(0.0, began + (number + 1) / options.rate - time.monotonic()))
-                watching.cancel()
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(see_prices())
+            began = time.monotonic()
+            for number in range(options.count):
+                if time.monotonic() > deadline or options.stop.exists():
+                    break
+                tasks.create_task(deliver(*bodies.next()))
+                await asyncio.sleep(max(0.0, began + (number + 1) / options.rate - time.monotonic()))
+            watching.cancel()
+    lines.close()
 
 
 if __name__ == "__main__":
