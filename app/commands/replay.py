@@ -100,10 +100,11 @@ async def _replay(
     async with database_of(asked) as database:
         ledger = PostgresLedger(database)
         await ledger.open()
-        if ledger.head.seq:
-            raise UsageError(f"{asked.home.root}: its ledger is not empty; a replay starts a new one")
-        writing = asyncio.create_task(ledger.run(), name="ledger")
+        writing: asyncio.Task[None] | None = None
         try:
+            if ledger.head.seq:
+                raise UsageError(f"{asked.home.root}: its ledger is not empty; a replay starts a new one")
+            writing = asyncio.create_task(ledger.run(), name="ledger")
             journey = Journey(world, State(), clock, Known())
             broker = PaperBroker(market, clock, asked.calendar, asked.settings, asked.fees)
             player = Player(journey, ledger, broker, clock, market, _reader(asked, bars))
@@ -127,7 +128,8 @@ async def _replay(
             result["chain_head"] = ledger.head.hash.hex()
         finally:
             await ledger.close()
-            await writing
+            if writing is not None:
+                await writing
     return result
 
 

@@ -173,7 +173,7 @@ def _open(position: Position, mark: Mark | None) -> dict[str, Any]:
         "quantity": position.quantity,
         "entry": str(position.entry),
         "mark": str(mark.price) if mark else None,
-        "mark_time": time_text(mark.at) if mark else None,
+        "mark_time": time_text(mark.quote.at if mark.quote is not None else mark.at) if mark else None,
         "stale": mark.stale if mark else None,
         "unrealised": str(mark.unrealised) if mark else None,
     }
