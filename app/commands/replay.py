@@ -57,7 +57,10 @@ def run_replay(
             result = runner.run(_replay(asked, Path(day), signals, orders, pace))
     text = json.dumps(result, indent=2)
     if report is not None:
-        report.write_text(text + "\n", encoding="utf-8")
+        try:
+            report.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{report}: cannot be written ({error.strerror})") from error
     print(text if as_json else _table(result))
     return 0
 

@@ -1,0 +1,180 @@
+"""`ledger` and `db` on the ledger of a replay, through the program's own command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from app.cli import main
+from tests.fixtures_postgres import postgres_folder  # noqa: F401 - a fixture
+
+SPY = "SPY_20230803"
+
+
+@pytest.fixture(scope="module")
+def home(data: Path, tmp_path_factory: pytest.TempPathFactory, postgres_folder: Path) -> Path:  # noqa: F811
+    """A kept replay: all signals of a day, and one contract bought and sold by hand."""
+    folder = tmp_path_factory.mktemp("ledger")
+    orders = folder / "orders.jsonl"
+    lines = [
+        {"time": "2023-08-03T18:05:00Z", "action": "buy", "contract": "SPY230901P00430000", "reason": "range"},
+        {"time": "2023-08-03T19:05:00Z", "action": "close", "contract": "SPY230901P00430000"},
+    ]
+    orders.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    place = postgres_folder / "ledger command"
+    day = data / "option_day"
+    signals = day / f"{SPY}_signals_derived.jsonl"
+    asked = ["replay", str(day / SPY), "--signals", str(signals), "--orders", str(orders), "--home", str(place)]
+    assert main(asked) == 0
+    return place
+
+
+def run(capsys: pytest.CaptureFixture[str], home: Path | None, *arguments: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main([*arguments, *(["--home", str(home)] if home else [])])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def story(capsys: pytest.CaptureFixture[str], home: Path, target: str) -> list[dict[str, object]]:
+    code, out, _ = run(capsys, home, "ledger", "show", target, "--json")
+    assert code == 0
+    found: list[dict[str, object]] = json.loads(out)["story"]
+    return found
+
+
+def first(capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, kind: str) -> dict[str, object]:
+    out = tmp_path / "all.jsonl"
+    assert run(capsys, home, "ledger", "export", str(out))[0] == 0
+    facts = [json.loads(line)["fact"] for line in out.read_text(encoding="utf-8").splitlines()]
+    found: dict[str, object] = next(fact for fact in facts if fact["fact"] == kind)
+    return found
+
+
+def test_a_ledger_that_is_whole_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for work, words in (("verify", "the chain holds"), ("rebuild", "rows agree"), ("replay", "all the same")):
+        code, out, err = run(capsys, home, "ledger", work)
+        assert (code, err) == (0, "")
+        assert words in out
+        code, out, _ = run(capsys, home, "ledger", work, "--json")
+        assert (code, json.loads(out)["ok"]) == (0, True)
+
+
+def test_one_trades_whole_story_is_found_by_any_of_its_names(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = first(capsys, home, tmp_path, "TicketOpened")
+    ticket = opened["ticket"]["id"]  # type: ignore[index]
+    whole = story(capsys, home, ticket)
+    kinds = [fact["fact"] for fact in whole]
+    assert [kinds[0], kinds[1], kinds[2]] == ["TicketOpened", "TicketApproved", "OrderIntended"]
+    assert {"OrderSubmitted", "OrderAccepted", "OrderFilled", "PositionMarked", "PositionClosed"} <= set(kinds)
+    order = next(fact["order"] for fact in whole if fact["fact"] == "OrderIntended")
+    position = next(fact["position"] for fact in whole if fact["fact"] == "OrderFilled")
+    for name in (order, position, str(opened["seq"])):
+        assert story(capsys, home, str(name)) == whole
+    code, out, _ = run(capsys, home, "ledger", "show", ticket)
+    assert code == 0
+    assert len(out.splitlines()) == len(whole)
+    assert "BUY 1 SPY 1 Sep 23 430 P" in out
+    assert "THESIS_BROKEN: gross 1.00" in out
+
+
+def test_a_signals_story_leads_from_the_receipt_to_its_refusal(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    denied = first(capsys, home, tmp_path, "EntryDenied")
+    kinds = [fact["fact"] for fact in story(capsys, home, str(denied["trigger"]))]
+    assert kinds == ["SignalReceived", "SignalPlaced", "DecisionMade", "EntryDenied"]
+    _, out, _ = run(capsys, home, "ledger", "show", str(denied["seq"]))
+    assert "NO_EXPIRY" in out.splitlines()[-1]
+
+
+def test_what_is_not_there_is_a_fault_and_not_wrong_use(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for target in ("99999999", "T99999999999999999999999", "0"):
+        code, out, err = run(capsys, home, "ledger", "show", target)
+        assert (code, err) == (1, "")
+        assert out.startswith("no fact ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ledger", "show"], "expected a fact's number"),
+        (["ledger", "show", "X12"], "ledger show X12"),
+        (["ledger", "show", "T²"], "expected a fact's number"),
+        (["ledger", "export"], "which file?"),
+        (["ledger", "export", "out.txt"], "ledger export:"),
+        (["ledger", "verify", "T12"], "takes nothing more"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(
+    arguments: list[str], said: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, home, *arguments)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert said in err
+
+
+def test_a_folder_without_a_ledger_is_named_and_left_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "nothing here"
+    code, _, err = run(capsys, empty, "ledger", "verify")
+    assert code == 2
+    assert str(empty) in err
+    assert not empty.exists()
+
+
+def test_an_export_that_cannot_be_written_is_named(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "no" / "out.csv"
+    code, _, err = run(capsys, home, "ledger", "export", str(target))
+    assert code == 2
+    assert str(target) in err
+
+
+def test_every_form_of_export_has_every_fact(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("out.jsonl", "out.csv", "out.parquet"):
+        code, out, _ = run(capsys, home, "ledger", "export", str(tmp_path / name))
+        assert (code, out.strip().endswith(name)) == (0, True)
+    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.num_rows == len(lines)
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8").count("\n") == len(lines) + 1
+    assert table.column("hash").to_pylist()[-1] == json.loads(lines[-1])["hash"]
+
+
+def test_the_database_says_how_it_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, home, "db", "health", "--json")
+    health = json.loads(out)
+    assert (code, health["problems"]) == (0, [])
+    assert health["facts"] > 100
+    code, out, _ = run(capsys, home, "db", "health")
+    assert (code, out.startswith("Postgres ")) == (0, True)
+    code, out, _ = run(capsys, home, "db", "migrate")
+    assert (code, out) == (0, f"at revision {health['revision']}\n")
+
+
+def test_bad_lines_and_files_of_a_replay_end_with_2_and_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day = str(data / "option_day" / SPY)
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"time": "2023-08-03T15:00:00Z", "action": "halt"}\nnonsense\n', encoding="utf-8")
+    for arguments, said in (
+        (["replay", day, "--orders", str(bad)], f"{bad}:2: not JSON"),
+        (["replay", day, "--signals", str(bad)], f"{bad}:1: no timenow"),
+        (["replay", day, "--set", "risk.max_heat=9"], "risk.max_heat"),
+        (["replay", day, "--report", str(tmp_path / "no" / "r.json")], "cannot be written"),
+    ):
+        code, out, err = run(capsys, None, *arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("strikedesk: ")
+        assert len(err.splitlines()) == 1
+        assert said in err
