@@ -125,10 +125,15 @@ class EmbeddedPostgres:
         pause, away = _LOOK, False
         while not self._stopping:
             await asyncio.sleep(pause)
-            if self._stopping or not self.owned or self._lives():
+            # A guest looks after the server, too, once the one who did has gone.
+            if self._stopping or not self._take_lock() or self._lives():
                 continue
             self._child = None
             try:
+                running = await self._find_running()
+                if running is not None:
+                    self._pid = running.pid
+                    continue
                 if not away:
                     report(f"the database server of {self.data_dir} died and is being started again")
                 away = True
@@ -282,6 +287,8 @@ class EmbeddedPostgres:
         still checks by itself."""
         if not (alive(stale.pid) and serves(stale.pid, self.cluster)):
             (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+            if self._sockets is not None:  # the socket's own lock names the dead process, too
+                (self._sockets / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
             if self._sockets is None and stale.sockets is not None and stale.sockets.name.startswith("strikedesk-"):
                 shutil.rmtree(stale.sockets, ignore_errors=True)
 

@@ -294,6 +294,24 @@ async def test_a_server_that_does_not_come_back_is_reported_until_it_does(home: 
         await server.stop()
 
 
+async def test_a_guest_looks_after_the_server_once_its_owner_has_gone(home: Path) -> None:
+    holder, _, dsn = start_holder(home)
+    guest = EmbeddedPostgres(home)
+    assert await guest.start() == dsn
+    assert not guest.owned
+    said: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        group.create_task(guest.run(said.append))
+        kill(holder)
+        killed = server_pid(guest)
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: said[-1:] == [""])
+        assert await fetch(dsn, "SELECT 1") == "1"
+        assert server_pid(guest) != killed
+        await guest.stop()
+    assert len(said) == 2
+
+
 async def test_a_pid_file_of_a_dead_server_is_no_hindrance(home: Path) -> None:
     server = EmbeddedPostgres(home)
     old = await server.start()
