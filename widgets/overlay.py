@@ -67,6 +67,7 @@ class Overlay(QWidget):
     def focusNextPrevChild(self, forward: bool) -> bool:
         """Tab stays inside."""
         inside = [w for w in self.box.findChildren(QWidget) if w.isVisible() and w.isEnabled()]
+        inside = [w for w in inside if w.focusProxy() is None]  # a spin box's own line hands the keyboard back to it
         stops = [w for w in inside if w.focusPolicy() & Qt.FocusPolicy.TabFocus]
         if stops:
             here = self.focusWidget()

@@ -210,6 +210,23 @@ class DeskWindow(QMainWindow):
         if update.health is not None:
             self.health.show_view(update.health)
             self.lamps.show_lamps(update.health.lamps)
+        self._entitle()
+
+    def _entitle(self) -> None:
+        """What a task switcher shows: whose money, the newest verdict, what waits and what is held."""
+        header, decisions = self.header_view, self.decision.rows
+        tickets, held = len(self.approvals.tickets), self.positions.model.rowCount()
+        parts = [
+            "Strikedesk",
+            header.account if header else "",
+            "HALTED" if self._halted else "",
+            f"{numbers.count(tickets, 'ticket')}" if tickets else "",
+            f"{numbers.count(held, 'position')}" if held else "",
+            f"{decisions[0].symbol} {decisions[0].verdict} {decisions[0].score}" if decisions else "",
+        ]
+        title = " · ".join(part for part in parts if part)
+        if title != self.windowTitle():
+            self.setWindowTitle(title)
 
     def show_answer(self, done: Done) -> None:
         """The engine's answer to a command: a refusal is shown verbatim."""
