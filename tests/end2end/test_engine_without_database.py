@@ -50,7 +50,7 @@ def test_while_the_database_stays_away_everyone_is_told_to_come_again() -> None:
             with engine.client() as client:
                 assert post(engine, early).status_code == 503
                 assert post(engine, late).status_code == 503
-                refused = client.post("/api/halt", json={"reason": "no ledger"})
+                refused = client.post("/api/resume", json={"reason": "no ledger"})
                 assert (refused.status_code, refused.json()["code"]) == (503, "LEDGER_AWAY")
                 health = until(lambda: (h := client.get("/health").json())["problems"] and h)
                 assert health["status"] == "degraded"
@@ -61,7 +61,7 @@ def test_while_the_database_stays_away_everyone_is_told_to_come_again() -> None:
                     assert post(engine, body).status_code in (200, 202)
                 heard = [fact["signal"]["timeframe"] for fact in facts(client, kind="SignalReceived")]
                 assert len(heard) == len(set(heard)) == 2
-                assert facts(client, kind="TradingHalted") == []
+                assert facts(client, kind="CommandRefused") == []
             assert engine.stop() == 0
         finally:
             engine.end()
