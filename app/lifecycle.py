@@ -109,6 +109,7 @@ async def _run(engine: Engine, ledger: PostgresLedger, face: Face) -> None:
         finally:
             await _end(listening)
             await _end(conducting)
+            engine.conductor.stop()
             engine.conductor.perform(lambda step: step.emit(ev.EngineStopped, reason=reason))
             await ledger.close()
 

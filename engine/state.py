@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from engine.domain import events as ev
 from engine.domain.entities import Halt, Heard, SymbolBoard
 from engine.domain.events import AnyFact
-from engine.domain.values import ExitReason, Purpose, Side, TicketState
+from engine.domain.values import Direction, ExitReason, Purpose, Side, TicketState, money
 from engine.kept import KINDS, Kept
 from engine.orders import oms
 from engine.portfolio import account as accounts
@@ -166,6 +166,7 @@ class State(Kept):
                 ticket,
                 state=TicketState.APPROVED,
                 quantity=fact.quantity,
+                max_loss=money(ticket.max_loss * fact.quantity / ticket.quantity),
                 limit=fact.limit,
                 quote=fact.quote,
                 changed=fact.at,
@@ -236,7 +237,14 @@ class State(Kept):
             self._keep(
                 "board",
                 board.symbol,
-                replace(board, stopped_out=fact.at, stopped_direction=position.direction),
+                replace(
+                    board,
+                    stopped_out=fact.at,
+                    stopped_direction=position.direction,
+                    # what a stop-out the other way began goes on
+                    stopped_long=fact.at if position.direction is Direction.LONG else board.stopped(Direction.LONG),
+                    stopped_short=fact.at if position.direction is Direction.SHORT else board.stopped(Direction.SHORT),
+                ),
             )
 
     def _settled(self, fact: ev.ContractSettled) -> None:
@@ -250,10 +258,12 @@ class State(Kept):
 
     def _closed(self, fact: ev.PositionClosed) -> None:
         position = self.positions[fact.position]
-        closed = replace(position, closed=fact.at, exit_reason=fact.reason, average_exit=fact.average_exit)
+        closed = replace(
+            position, closed=fact.at, exit_reason=fact.reason, average_exit=fact.average_exit, booked_net=fact.net
+        )
         self._keep("position", position.id, closed)
         assert self.account is not None, "an account is opened before the first position"
-        self._keep("account", "paper", accounts.account_after_close(self.account, fact))
+        self._keep("account", "paper", accounts.account_after_close(self.account, fact, position.booked_net))
 
     def _opened(self, fact: ev.AccountOpened) -> None:
         self._keep("account", "paper", accounts.account_opened(fact))

@@ -78,7 +78,11 @@ class Done(Value, frozen=True, kw_only=True):
     """The fact that carries it out."""
     created: str = ""
     """Id of the ticket, order … it made."""
+    durable: bool = True
+    """False: it counts, but the ledger is away and its facts still wait to be written."""
 
     @property
     def text(self) -> str:
-        return self.refusal.text if self.refusal else "done"
+        if self.refusal:
+            return self.refusal.text
+        return "done" if self.durable else "done, not yet in the ledger"

@@ -108,6 +108,8 @@ class Ticket(Value, frozen=True, kw_only=True):
     neighbours: tuple[Neighbour, ...] = ()
     notes: tuple[str, ...] = ()
     """What the guards want seen: HTF_CONFLICT …, said in words with both values."""
+    by_hand: bool = False
+    """A person opened it (override, manual): the guards around the engine's own entries are not asked again."""
     manual: bool = False
     """Never approved by policy: a guard wants a person."""
     own_limit: bool = False
@@ -206,6 +208,8 @@ class Position(Value, frozen=True, kw_only=True):
     """The last mark that was kept, per share: what it is worth after a restart, until new quotes come."""
     last_bid: Decimal | None = None
     """What it would have brought then, per share."""
+    booked_net: Decimal | None = None
+    """Net the account's day already counts of it, dollars; None until it was closed once."""
 
     @property
     def is_open(self) -> bool:
@@ -267,6 +271,16 @@ class SymbolBoard(Value, frozen=True, kw_only=True):
     contradicted_by: int | None = None
     stopped_out: datetime | None = None
     stopped_direction: Direction | None = None
+    """Of the newest stop-out, whichever way."""
+    stopped_long: datetime | None = None
+    stopped_short: datetime | None = None
+
+    def stopped(self, direction: Direction) -> datetime | None:
+        """When a position of that direction was last stopped out."""
+        own = self.stopped_long if direction is Direction.LONG else self.stopped_short
+        if own is None and self.stopped_direction is direction:
+            return self.stopped_out  # a row from before each direction was kept by itself
+        return own
 
 
 class Heard(Value, frozen=True, kw_only=True):

@@ -16,10 +16,11 @@ from engine.domain.commands import (
     ResumeTrading,
 )
 from engine.domain.entities import Ticket
-from engine.domain.values import Code, Direction, Purpose, Refusal, TicketState, refuse
+from engine.domain.values import Code, Direction, OrderState, OrderType, Purpose, Refusal, TicketState, refuse
 from engine.journey import approving, entering, exiting
 from engine.journey.clockwork import equity_now
-from engine.journey.step import Cancel, Step
+from engine.journey.ordering import closing_orders
+from engine.journey.step import Step
 from engine.risk.kill_switch import resume
 
 
@@ -135,6 +136,12 @@ def _close(step: Step, command: ClosePosition) -> Done:
     if command.quantity is not None and not 1 <= command.quantity <= position.quantity:
         return _no(refuse(Code.BAD_QUANTITY, quantity=command.quantity, held=position.quantity))
     quantity = position.quantity if command.quantity is None else command.quantity
+    working = next(iter(closing_orders(step, position)), None)
+    if working is not None and (quantity > working.remaining or working.type is not OrderType.MARKETABLE):
+        # It works slower or smaller than what is wanted now: taken back first, the rest follows at the broker's word.
+        step.take_back(working.id)
+        step.live.wishes[position.id] = command.reason
+        return Done(ok=True, created=working.id)
     return exiting.close(step, position, quantity, command.reason, cause=int(position.id[1:]))
 
 
@@ -142,7 +149,12 @@ def _cancel(step: Step, command: CancelOrder) -> Done:
     order = step.state.open_orders.get(command.order)
     if order is None:
         return _no(refuse(Code.ORDER_UNKNOWN, order=command.order))
-    step.effects.append(Cancel(order.id))
+    if order.state is OrderState.APPROVED:
+        fact = step.emit(
+            ev.OrderCancelled, cause=int(order.id[1:]), order=order.id, reason="taken back before it was sent"
+        )
+        return Done(ok=True, created=order.id, seq=fact.seq)
+    step.take_back(order.id)
     return Done(ok=True, created=order.id)
 
 
@@ -162,7 +174,7 @@ def take_back_entries(step: Step, by: str, cause: int | None) -> None:
     """No entry goes on once trading is halted: working ones are cancelled, waiting tickets rejected."""
     for order in list(step.state.open_orders.values()):
         if order.purpose is Purpose.ENTRY:
-            step.effects.append(Cancel(order.id))
+            step.take_back(order.id)
     for ticket in list(step.state.pending_tickets.values()):
         if ticket.purpose is Purpose.ENTRY:
             step.emit(ev.TicketRejected, cause=cause, ticket=ticket.id, by=by, reason="trading halted")

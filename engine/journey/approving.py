@@ -9,14 +9,14 @@ from engine.domain import events as ev
 from engine.domain.commands import Done
 from engine.domain.entities import RuleVerdict, Ticket
 from engine.domain.signals import ActiveSignal
-from engine.domain.values import Bucket, Code, ExitReason, OrderType, Purpose, Refusal, refuse
+from engine.domain.values import Bucket, Code, ExitReason, OrderType, Purpose, Refusal, Verdict, refuse
 from engine.journey import entering, exiting
 from engine.journey.booking import book_of
 from engine.journey.ordering import Intent, greeks_now, intend
 from engine.journey.step import Step
 from engine.orders.guard import closing_allowed
 from engine.risk.book import Proposal
-from engine.risk.guards import Guarded
+from engine.risk.guards import Guarded, contradicted, cooling_down
 from engine.risk.manager import Assessment, assess
 
 POLICY = "policy"
@@ -64,6 +64,9 @@ def _approve_entry(
     quote, spot = step.world.quotes.option(ticket.contract), step.world.quotes.underlying(ticket.symbol)
     if quote is None or spot is None:
         return Done(ok=False, refusal=refuse(Code.NO_MARKET_DATA, contract=ticket.contract.osi))
+    against = None if ticket.by_hand else _against(step, ticket)
+    if against is not None:
+        return _deny(step, ticket, against, ())
     if limit is None and ticket.own_limit:
         limit = ticket.limit
     if limit is None and needs_reprice(ticket, quote, step.settings.approvals):
@@ -87,6 +90,21 @@ def _approve_entry(
         )
     kind = OrderType.LIMIT if limit is not None else OrderType.MARKETABLE
     return _intend_entry(step, ticket, by, reason, proposal, assessment, kind)
+
+
+def _against(step: Step, ticket: Ticket) -> Refusal | None:
+    """The guards again: what was heard and what happened since the ticket was opened. How far the price went is the
+    rules' question."""
+    board = step.state.boards.get(ticket.symbol)
+    trigger = _trigger(step, ticket)
+    if board is None or board.decision is None:
+        return None
+    if board.decision.verdict is Verdict.EXECUTE and board.decision.direction is ticket.direction.opposite:
+        return refuse(Code.SIGNAL_CONTRADICTED, decision=board.decision_seq, now=board.decision.direction)
+    refusal = contradicted(board, step.now)
+    if refusal is None and trigger is not None:
+        refusal = cooling_down(board, ticket.direction, trigger, step.now, step.settings.risk)
+    return refusal
 
 
 def approve_at_once(step: Step, ticket: Ticket, proposal: Proposal, assessment: Assessment) -> Done:

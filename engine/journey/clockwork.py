@@ -11,7 +11,7 @@ from engine.domain import events as ev
 from engine.domain.entities import SymbolBoard
 from engine.domain.values import OrderState, Purpose, Side, money
 from engine.journey import deciding, ordering
-from engine.journey.step import Cancel, Step
+from engine.journey.step import Step
 from engine.portfolio.account import equity
 from engine.portfolio.settlement import settle
 from engine.sessions import new_york_day
@@ -109,13 +109,16 @@ def ticket_seq(ticket_id: str) -> int:
 
 
 def _entries(step: Step) -> None:
-    """What is left of an entry after its ticket's life is taken back: the price it was approved at is history."""
+    """What is left of an entry after its ticket's life is taken back: the price it was approved at is history. While
+    trading is halted every entry is, also one that a crash kept from being cancelled."""
+    halted = step.state.halt is not None and step.state.halt.latched
     for order in list(step.state.open_orders.values()):
         if order.purpose is not Purpose.ENTRY or order.state is OrderState.APPROVED or order.ticket is None:
             continue
         ticket = step.state.tickets.get(order.ticket)
-        if ticket is not None and (step.now - order.created).total_seconds() >= ordering.entry_life(step, ticket):
-            step.effects.append(Cancel(order.id))
+        old = ticket is not None and (step.now - order.created).total_seconds() >= ordering.entry_life(step, ticket)
+        if halted or old:
+            step.take_back(order.id)
 
 
 def _expiries(step: Step) -> None:
@@ -132,7 +135,7 @@ def _expiries(step: Step) -> None:
             continue
         working = [o for o in step.state.open_orders.values() if o.position == position.id and o.side is Side.SELL]
         for order in working:
-            step.effects.append(Cancel(order.id))
+            step.take_back(order.id)
         if working and step.now < session.options_close:
             continue
         settlement = settle(position, close)

@@ -14,14 +14,15 @@ from time import perf_counter
 from typing import Protocol, TypeVar, runtime_checkable
 
 import structlog
+from msgspec.structs import replace
 
 from engine.domain import events as ev
-from engine.domain.commands import Command, Done
+from engine.domain.commands import CancelOrder, ClosePosition, Command, Done, HaltTrading, Reject
 from engine.domain.events import AnyFact
 from engine.domain.values import Code, refuse
 from engine.intake.doors import Answer
 from engine.intake.payloads import Heard
-from engine.journey.step import Cancel, Replace, Send, Step
+from engine.journey.step import Cancel, Effect, Replace, Send, Step
 from engine.journey.story import Journey
 from engine.ports import Broker, BrokerReport, Ledger, LedgerAway
 
@@ -106,8 +107,8 @@ class Conductor:
         self._unweighed: deque[tuple[float, AnyFact]] = deque()
         self._wake = asyncio.Event()
         self._hearing = 0
-        self._reports: list[BrokerReport] = []
-        self._stepping = False
+        self._reports: deque[BrokerReport] = deque()
+        self._stepping = self._stopping = False
         self._last: asyncio.Future[None] | None = None
         self._watchers: list[Watcher] = []
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -139,9 +140,7 @@ class Conductor:
 
     def _keep(self, step: Step) -> asyncio.Future[None]:
         if not step.facts:
-            done = asyncio.get_running_loop().create_future()
-            done.set_result(None)
-            return done
+            return self._after_last(step)
         durable = self.ledger.append(step.facts, self.journey.state.drain(), step.keys)
         self._last = durable
         if step.effects:
@@ -154,6 +153,21 @@ class Conductor:
         for watcher in self._watchers:
             watcher(step.facts)
         return durable
+
+    def _after_last(self, step: Step) -> asyncio.Future[None]:
+        """A step that made no facts: its effects wait for what is being committed, so that a cancel cannot overtake its
+        own order. While the ledger is away a cancel does not wait: what lowers the risk is never blocked."""
+        durable = self._last
+        if durable is None or durable.done() or not self.ledger.available:
+            durable = asyncio.get_running_loop().create_future()
+            durable.set_result(None)
+        if step.effects:
+            durable.add_done_callback(lambda future: self._release(future, step))
+        return durable
+
+    def stop(self) -> None:
+        """Nothing is handed over any more: intents that become durable now are cancelled at the next start."""
+        self._stopping = True
 
     def _milestones(self, facts: Sequence[AnyFact]) -> list[tuple[str, int]]:
         """Which receipts were decided or filled by these facts."""
@@ -177,28 +191,48 @@ class Conductor:
         if durable.cancelled():
             return False
         error = durable.exception()
-        if error is not None and not self._failure.done():
-            self._failure.set_exception(error)
+        if error is not None:
+            self._end_with(error)
         return error is None
 
     def _release(self, durable: asyncio.Future[None], step: Step) -> None:
         """The intent is durable: hand it over. The broker's first words come back at once and make the next step."""
-        if not self._check(durable):
+        if not self._check(durable) or self._stopping:
             return
 
         def hand_over(next_step: Step) -> None:
             for effect in step.effects:
-                match effect:
-                    case Send(order=order):
-                        if self.journey.sent(next_step, order, self.broker.name):
-                            self.broker.submit(self.journey.state.orders[order])
-                    case Replace(order=order, limit=limit):
-                        self.broker.replace(order, limit)
-                    case Cancel(order=order):
-                        self.broker.cancel(order)
+                try:
+                    self._hand_over(next_step, effect)
+                except Exception as error:
+                    # The others must not be lost with it. Then the engine ends: a restart is the recovery.
+                    log.exception("effect_failed", effect=repr(effect))
+                    self._end_with(error)
             self._drain(next_step)
 
-        self.perform(hand_over)
+        self._guarded(hand_over)
+
+    def _hand_over(self, step: Step, effect: Effect) -> None:
+        match effect:
+            case Send(order=order):
+                if self.journey.sent(step, order, self.broker.name):
+                    self.broker.submit(self.journey.state.orders[order])
+            case Replace(order=order, limit=limit):
+                self.broker.replace(order, limit)
+            case Cancel(order=order):
+                self.broker.cancel(order)
+
+    def _guarded(self, work: Callable[[Step], None]) -> None:
+        """A step nobody waits for (a callback): its error ends the engine instead of vanishing in the loop."""
+        try:
+            self.perform(work)
+        except Exception as error:
+            log.exception("step_failed")
+            self._end_with(error)
+
+    def _end_with(self, error: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
 
     def _reported(self, report: BrokerReport) -> None:
         self._reports.append(report)
@@ -206,13 +240,13 @@ class Conductor:
             asyncio.get_running_loop().call_soon(self._take_reports)
 
     def _take_reports(self) -> None:
-        if self._reports:
-            self.perform(self._drain)
+        if self._reports and not self._stopping:
+            self._guarded(self._drain)
 
     def _drain(self, step: Step) -> None:
         while self._reports:
-            reports, self._reports = self._reports, []
-            self.journey.report(step, reports)
+            # One at a time: what was not told yet is not lost with a report that fails.
+            self.journey.report(step, [self._reports.popleft()])
 
     # --- doors ----------------------------------------------------------------------------------------------------
 
@@ -241,11 +275,19 @@ class Conductor:
         self._wake.set()
 
     async def command(self, command: Command) -> Done:
-        """Carry out a command; the answer comes when it is durable."""
-        if not self.ledger.available:
+        """Carry out a command; the answer comes when it is durable.
+
+        While the ledger is away what adds risk is refused. A halt, a close or a cancel counts at once: its facts wait in
+        order, a halt stops every entry that waits with them, a cancel reaches the broker.
+        """
+        if not self.ledger.available and not isinstance(command, HaltTrading | ClosePosition | CancelOrder | Reject):
             return Done(ok=False, refusal=refuse(Code.LEDGER_AWAY))
         done, durable = self.perform(lambda step: self.journey.command(step, command))
-        await asyncio.shield(durable)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.shield(durable)
+        except TimeoutError:
+            return replace(done, durable=False)
         return done
 
     # --- the long tasks -------------------------------------------------------------------------------------------

@@ -159,7 +159,16 @@ def enter_override(step: Step, board: SymbolBoard, direction: Direction, command
     plan = _fractions(step, found.bucket)
     if trigger is not None:
         plan = _plan_of_signal(step, trigger, found.bucket)
-    wish = _wish(step, found, direction, plan=plan, recommended=quantity, guarded=Guarded(), decision=command.decision)
+    wish = _wish(
+        step,
+        found,
+        direction,
+        plan=plan,
+        recommended=quantity,
+        guarded=Guarded(),
+        decision=command.decision,
+        trigger=trigger,
+    )
     return _answered(step, _ask_for(step, cause, wish, command.by), command)
 
 
@@ -321,6 +330,7 @@ def open_ticket(
         verdicts=assessment.verdicts,
         neighbours=wish.neighbours,
         notes=(*wish.notes, *wish.guarded.notes, *(ask.text for ask in assessment.asks)),
+        by_hand=bool(asked_by),
         manual=wish.guarded.manual or bool(assessment.asks),
         own_limit=wish.limit is not None,
     )

@@ -10,8 +10,8 @@ from engine.domain.commands import Done
 from engine.domain.entities import Order, Position
 from engine.domain.marketable import marketable_limit
 from engine.domain.values import CENT, ExitReason, OrderType, Purpose, Quote, Side
-from engine.journey.ordering import Intent, has_expired, intend
-from engine.journey.step import Cancel, Replace, Step
+from engine.journey.ordering import Intent, closing_orders, has_expired, intend
+from engine.journey.step import Replace, Step
 from engine.orders.guard import closing_allowed
 
 
@@ -21,7 +21,7 @@ def close(
     """Intend the sale of `quantity` contracts, or say why not. Entry orders of the position are taken back first."""
     for order in step.state.open_orders.values():
         if order.purpose is Purpose.ENTRY and order.ticket == position.ticket:
-            step.effects.append(Cancel(order.id))
+            step.take_back(order.id)
     refusal = closing_allowed(position, step.state.open_orders.values(), quantity)
     if refusal is not None:
         return Done(ok=False, refusal=refusal)
@@ -59,12 +59,23 @@ def flatten(step: Step) -> None:
         working = next((order for order in orders if order.state.is_open), None)
         if working is not None:
             if working.type is not OrderType.MARKETABLE or working.remaining < position.quantity:
-                step.effects.append(Cancel(working.id))
+                step.take_back(working.id)
         elif position.quantity:
             last = orders[-1] if orders else None
             if last is not None and last.exit_reason is ExitReason.KILL_SWITCH and step.now - last.created < again:
                 continue
             close(step, position, position.quantity, ExitReason.KILL_SWITCH, cause=int(position.id[1:]))
+
+
+def fulfil(step: Step) -> None:
+    """What a person wanted closed while a smaller or slower exit worked: all of it, once that was taken back."""
+    for key, reason in list(step.live.wishes.items()):
+        position = step.state.open_positions.get(key)
+        if position is not None and position.quantity:
+            if closing_orders(step, position):
+                continue
+            close(step, position, position.quantity, reason, cause=int(key[1:]))
+        del step.live.wishes[key]
 
 
 def reprice(step: Step, order: Order, limit: Decimal) -> None:

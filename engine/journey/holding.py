@@ -19,7 +19,7 @@ from engine.exits.monitor import Confirmation, evaluate
 from engine.journey import answering, exiting
 from engine.journey.clockwork import equity_now
 from engine.journey.ordering import closing_orders, has_expired
-from engine.journey.step import Cancel, Step
+from engine.journey.step import Step
 from engine.portfolio.marks import mark
 from engine.pricing import greeks, implied_vol
 from engine.pricing.contract import MIN_SECONDS_FOR_IV, MIN_VEGA_FOR_IV, rounded
@@ -172,7 +172,7 @@ def _act(step: Step, position: Position, exit_: ExitDistance, context: ExitConte
         return
     if context.working is not None:
         # One closer at a time: take the slower one back, wait for the broker's word, then the rule fires again.
-        step.effects.append(Cancel(context.working.id))
+        step.take_back(context.working.id)
         return
     quantity = min(exit_.quantity, position.quantity)
     if exit_.action is ExitAction.TICKET:

@@ -68,12 +68,26 @@ def submitted(step: Step, order_id: str, broker: str) -> bool:
     order = step.state.orders[order_id]
     if order.state is not OrderState.APPROVED:
         return False
-    halt = step.state.halt
-    if order.purpose is Purpose.ENTRY and halt is not None and halt.latched:
-        step.emit(ev.OrderCancelled, cause=order_seq(order_id), order=order_id, reason="halted before it was sent")
+    why_not = _not_any_more(step, order) if order.purpose is Purpose.ENTRY else ""
+    if why_not:
+        step.emit(ev.OrderCancelled, cause=order_seq(order_id), order=order_id, reason=why_not)
         return False
     step.emit(ev.OrderSubmitted, cause=order_seq(order_id), order=order_id, broker=broker)
     return True
+
+
+def _not_any_more(step: Step, order: Order) -> str:
+    """Why an entry is not sent although it was approved: its commit took so long that it is another trade by now."""
+    halt = step.state.halt
+    if halt is not None and halt.latched:
+        return "halted before it was sent"
+    ticket = step.state.tickets.get(order.ticket) if order.ticket is not None else None
+    if ticket is not None and (step.now - order.created).total_seconds() >= entry_life(step, ticket):
+        return "too late to send"
+    session = step.world.calendar.session_at(step.now)
+    if session is None or not session.open <= step.now < session.close:
+        return "the session is over"
+    return ""
 
 
 def reported(step: Step, report: BrokerReport) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from engine.domain.entities import Position, SymbolBoard
 from engine.domain.events import AnyFact, Fact
 from engine.domain.marks import Mark
-from engine.domain.values import Policy
+from engine.domain.values import ExitReason, Policy
 from engine.exits.monitor import Confirmation
 from engine.market.bars import BarBook
 from engine.orders.fees import FeeTable
@@ -22,6 +22,8 @@ from engine.settings import Settings
 from engine.state import State
 
 F = TypeVar("F", bound=Fact)
+ASK_AGAIN = timedelta(seconds=2)
+"""A cancel that brought no word is asked for again after this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class Live:
     """Entry intents of the last second, for the rate rule."""
     expiries: dict[str, tuple[SymbolBoard, datetime | None]] = field(default_factory=dict)
     """Each board as it was last looked at, and when something next leaves it."""
+    taken_back: dict[str, datetime] = field(default_factory=dict)
+    """Orders whose cancel was asked for, and when: the broker is not asked again at every tick."""
+    wishes: dict[str, ExitReason] = field(default_factory=dict)
+    """Positions that a person wants closed as soon as the smaller or slower exit that works is taken back."""
     exposures: dict[str, tuple[Position, Mark | None, date, Exposure]] = field(default_factory=dict)
     """What each position exposes, as of its last change or mark."""
     equity: Decimal | None = None
@@ -100,6 +106,13 @@ class Step:
         self.state.apply(fact)  # type: ignore[arg-type]  # AnyFact is the closed union of all Fact classes
         self.facts.append(fact)  # type: ignore[arg-type]
         return fact
+
+    def take_back(self, order: str) -> None:
+        """Ask the broker to cancel an order; asked again only when it has been silent for a while."""
+        asked = self.live.taken_back.get(order)
+        if asked is None or self.now - asked >= ASK_AGAIN:
+            self.live.taken_back[order] = self.now
+            self.effects.append(Cancel(order))
 
     def next_id(self, prefix: str) -> str:
         """Id of the entity the next fact gives birth to: derived from its seq, never random."""

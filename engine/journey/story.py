@@ -14,7 +14,7 @@ from engine.domain.commands import Command, Done
 from engine.domain.entities import Position
 from engine.domain.values import Code, Timeframe, refuse
 from engine.intake.payloads import Heard
-from engine.journey import answering, clockwork, hearing, holding, ordering, weighing
+from engine.journey import answering, clockwork, exiting, hearing, holding, ordering, weighing
 from engine.journey.hearing import Known
 from engine.journey.step import Live, Step, World
 from engine.ports import BrokerReport, Clock
@@ -85,6 +85,7 @@ class Journey:
         """6. The broker's word: accepted, filled, cancelled. Fills open, grow, shrink and close positions."""
         for report in reports:
             ordering.reported(step, report)
+        exiting.fulfil(step)
 
     def held(self) -> list[Position]:
         """Positions to be watched."""

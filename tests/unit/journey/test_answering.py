@@ -42,9 +42,20 @@ async def test_only_one_closer_works_at_a_time_and_never_more_than_is_held() -> 
     desk = Desk()
     position = desk.bought()
     desk.quote(position.contract, None, "9.99")
-    assert desk.command(ClosePosition(by="desk", position=position.id, quantity=1)).ok
+    assert desk.command(ClosePosition(by="desk", position=position.id)).ok
     assert code_of(desk, ClosePosition(by="http", position=position.id)) is Code.ALREADY_CLOSING
     assert [order.purpose for order in desk.state.open_orders.values()] == ["EXIT"]
+
+
+async def test_all_of_it_is_closed_although_a_smaller_exit_works_once_that_is_taken_back() -> None:
+    desk = Desk()
+    position = desk.bought()
+    desk.quote(position.contract, None, "9.99")
+    assert desk.command(ClosePosition(by="desk", position=position.id, quantity=1)).ok
+    smaller = desk.order
+    assert desk.command(ClosePosition(by="http", position=position.id)).ok
+    assert desk.state.orders[smaller.id].state == "CANCELLED"
+    assert [(o.quantity, o.purpose) for o in desk.state.open_orders.values()] == [(position.quantity, "EXIT")]
 
 
 async def test_what_is_not_open_cannot_be_closed_or_cancelled() -> None:

@@ -237,3 +237,30 @@ async def test_a_halt_takes_waiting_entries_back() -> None:
     assert desk.command(HaltTrading(by="desk", reason="news")).ok
     after = desk.state.tickets[ticket.id]
     assert (after.state, after.reason) == ("REJECTED", "trading halted")
+
+
+async def test_a_ticket_is_denied_once_the_engine_says_the_opposite() -> None:
+    desk = Desk(policy=Policy.MANUAL)
+    desk.signal("240", quality="MEDIUM")
+    desk.signal("60", quality="MEDIUM")
+    ticket = desk.ticket
+    desk.wait(1)
+    desk.signal("240", "SHORT", quality="EXTREME")
+    desk.signal("60", "SHORT", quality="EXTREME")
+    done = desk.command(Approve(by="http", ticket=ticket.id))
+    assert done.refusal is not None
+    assert done.refusal.code is Code.SIGNAL_CONTRADICTED
+    assert desk.state.tickets[ticket.id].state == "DENIED"
+
+
+async def test_more_contracts_than_the_ticket_had_count_with_all_their_risk() -> None:
+    desk = Desk({"account.cash": "1000000"}, policy=Policy.MANUAL)
+    desk.market.size = 1
+    desk.market.price(desk.now)
+    desk.signal("240")
+    desk.signal("60")
+    before = desk.ticket
+    done = desk.command(Approve(by="http", ticket=before.id, quantity=before.quantity * 3, reason="sure"))
+    assert done.ok, done.text
+    after = desk.state.tickets[before.id]
+    assert after.max_loss == before.max_loss * 3

@@ -261,7 +261,7 @@ async def test_a_wait_is_executed_by_a_person_with_a_reason_and_both_stay_in_the
     assert (overridden.decision, overridden.by, overridden.reason) == (made.seq, "desk", "strong open")
     assert overridden.changes == {"verdict": "WAIT to EXECUTE", "direction": "LONG", "quantity": "1"}
     ticket = desk.state.tickets[done.created]
-    assert (ticket.trigger, ticket.decision, ticket.quantity, ticket.state) == (None, made.seq, 1, "PENDING")
+    assert (ticket.trigger, ticket.decision, ticket.quantity, ticket.state) == (signal.seq, made.seq, 1, "PENDING")
     assert ticket.plan is not None
     assert ticket.plan.underlying_stop == Decimal("594.00")
     assert desk.last(ev.TicketOpened).cause == overridden.seq
@@ -375,3 +375,12 @@ async def test_a_manual_ticket_that_a_rule_denies_says_so_with_the_verdicts() ->
     assert done.refusal.code is Code.HALTED
     assert desk.denied == ("HALTED", "risk")
     assert desk.last(ev.EntryDenied).verdicts
+
+
+async def test_an_override_cannot_use_a_signal_that_bought_already() -> None:
+    desk = Desk()
+    desk.bought()
+    made = desk.last(ev.DecisionMade)
+    done = desk.command(Override(by="desk", decision=made.seq, reason="more", quantity=1))
+    assert done.refusal is not None
+    assert done.refusal.code is Code.DUPLICATE_ENTRY
