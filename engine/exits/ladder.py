@@ -61,15 +61,19 @@ def ladder_limit(step: LadderStep, quote: Quote, tick: Decimal = CENT) -> Decima
 def reprice_due(order: Order, now: datetime, today: date, closes: datetime, settings: ExitSettings) -> bool:
     """Whether a working exit order is priced anew now.
 
-    On the contract's last day, once the ladder has begun: at every new step, then every `chase_seconds`. Else a
-    marketable order every `reprice_seconds`; a limit order never.
+    A marketable order every `reprice_seconds`, on every day: a stop does not wait for the clock's next step. A limit
+    order only on the contract's last day, once the ladder has begun: at every new step, then every `chase_seconds`.
     """
     since = order.updated or order.created
     waited = (now - since).total_seconds()
-    if order.contract.expiry == today:
-        step = ladder_step(now, closes, settings)
-        if step is LadderStep.MARKET and ladder_step(since, closes, settings) is LadderStep.MARKET:
-            return waited >= settings.chase_seconds
-        if step is not None and step is not LadderStep.WARN:
-            return step is not ladder_step(since, closes, settings)
-    return order.type is OrderType.MARKETABLE and waited >= settings.reprice_seconds
+    if order.type is OrderType.MARKETABLE:
+        return waited >= settings.reprice_seconds
+    if order.contract.expiry != today:
+        return False
+    step = ladder_step(now, closes, settings)
+    if step is None or step is LadderStep.WARN:
+        return False
+    before = ladder_step(since, closes, settings)
+    if step is LadderStep.MARKET and before is LadderStep.MARKET:
+        return waited >= settings.chase_seconds
+    return step is not before

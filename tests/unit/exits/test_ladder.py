@@ -90,6 +90,13 @@ def test_on_its_last_day_it_follows_the_ladder(kind: OrderType, since: float, no
     assert reprice_due(made, before_close(now), FRIDAY, CLOSE, EXITS) is due
 
 
-def test_a_stop_in_the_warning_half_hour_is_chased_as_ever() -> None:
-    made = order(Side.SELL, contract=TODAY, updated=before_close(20))
-    assert reprice_due(made, before_close(20) + seconds(2), FRIDAY, CLOSE, EXITS)
+@pytest.mark.parametrize("minutes", [20, 14.5, 13.5, 12, 9])
+def test_a_stop_on_its_last_afternoon_is_chased_as_ever(minutes: float) -> None:
+    made = order(Side.SELL, contract=TODAY, updated=before_close(minutes))
+    assert not reprice_due(made, before_close(minutes) + seconds(1.9), FRIDAY, CLOSE, EXITS)
+    assert reprice_due(made, before_close(minutes) + seconds(2), FRIDAY, CLOSE, EXITS)
+
+
+def test_a_resting_exit_on_another_day_is_left_alone() -> None:
+    made = order(Side.SELL, type=OrderType.LIMIT, limit="1.90", contract=WEEKLY, updated=before_close(13))
+    assert not reprice_due(made, before_close(9), FRIDAY, CLOSE, EXITS)
