@@ -50,10 +50,16 @@ def account_after_settlement(account: Account, fact: ContractSettled) -> Account
     return msgspec.structs.replace(account, cash=account.cash + dollars - fact.fees)
 
 
-def account_after_close(account: Account, fact: PositionClosed) -> Account:
+def account_after_close(account: Account, fact: PositionClosed, booked: Decimal | None = None) -> Account:
     """Today's realised result and the streak: a loss worse than −0.25 R lengthens it, a win ends it, and what lies
-    between changes nothing."""
+    between changes nothing.
+
+    `booked` is what an earlier close of the same position already counted: a late fill of its entry opened it again,
+    and its net is the whole position's. Then only the difference is added, and the streak was counted already.
+    """
     streak = account.loss_streak
+    if booked is not None:
+        return msgspec.structs.replace(account, realised_today=account.realised_today + fact.net - booked)
     if fact.net > 0:
         streak = 0
     elif fact.r < LOSS_R:

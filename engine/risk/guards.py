@@ -181,8 +181,8 @@ def cooling_down(
     board: SymbolBoard, direction: Direction, trigger: ActiveSignal, now: datetime, settings: RiskSettings
 ) -> Refusal | None:
     """After a stop-out the same symbol and direction waits, and then for a signal that came after it."""
-    stopped = board.stopped_out
-    if stopped is None or board.stopped_direction is not direction:
+    stopped = board.stopped(direction)
+    if stopped is None:
         return None
     until = stopped + timedelta(minutes=settings.cooldown_minutes)
     if now < until:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from msgspec.structs import replace
 
 from engine.domain import events as ev
-from engine.domain.entities import Heard
-from engine.domain.values import Code, ExitReason, OrderType, Purpose, Side, TicketState, TimeInForce, refuse
+from engine.domain.entities import Heard, SymbolBoard
+from engine.domain.values import (
+    Code,
+    Direction,
+    ExitAction,
+    ExitReason,
+    OrderType,
+    Priority,
+    Purpose,
+    Side,
+    TicketState,
+    TimeInForce,
+    refuse,
+)
 from engine.kept import KEPT
 from engine.state import State, heard_row
 from tests.builders_trading import NOON, WEEKLY, quote, seconds, ticket
@@ -167,6 +179,60 @@ def test_a_closed_position_that_a_late_fill_opens_again_is_not_dropped() -> None
         closed(name)
     assert folding.state.positions[position].quantity == 1
     assert len(folding.state.positions) == KEPT + 1
+
+
+def test_a_late_fill_after_the_close_is_booked_once_and_only_by_what_it_adds() -> None:
+    folding = Folding()
+    entry = folding.intended(folding.opened())
+    position = f"P{folding.state.last_seq + 1}"
+
+    def filled(order: str, execution: str, price: str) -> None:
+        folding.tell(
+            ev.OrderFilled, order=order, execution=execution, quantity=1, price=Decimal(price), fees=Decimal(0),
+            slippage=Decimal(0), quote=quote("2", "2.04"), underlying=Decimal(600), position=position,
+        )  # fmt: skip
+
+    def sold_out(execution: str, net: str, r: str) -> None:
+        exit_ = f"O{folding.state.last_seq + 1}"
+        folding.tell(
+            ev.OrderIntended, order=exit_, contract=WEEKLY, side=Side.SELL, quantity=1, type=OrderType.MARKETABLE,
+            limit=Decimal(1), tif=TimeInForce.DAY, purpose=Purpose.EXIT, position=position,
+        )  # fmt: skip
+        filled(exit_, execution, "1")
+        folding.tell(
+            ev.PositionClosed, position=position, reason=ExitReason.STOP_LOSS, gross=Decimal(net), fees=Decimal(0),
+            net=Decimal(net), r=Decimal(r), average_exit=Decimal(1), held_seconds=1.0, best=Decimal(2),
+            worst=Decimal(1), attribution={},
+        )  # fmt: skip
+
+    filled(entry, "a", "2")
+    sold_out("b", "-100", "-0.95")
+    filled(entry, "c", "2")
+    sold_out("d", "-200", "-0.95")
+    account = folding.state.account
+    assert account is not None
+    assert (account.realised_today, account.loss_streak) == (Decimal(-200), 1)
+    assert account.cash == CASH - 200
+
+
+def test_a_stop_out_the_other_way_leaves_the_first_ones_time_standing() -> None:
+    folding = Folding()
+    stopped: dict[Direction, datetime] = {}
+    for way in (Direction.LONG, Direction.SHORT):
+        entry = folding.intended(folding.opened(direction=way))
+        position = f"P{folding.state.last_seq + 1}"
+        folding.tell(
+            ev.OrderFilled, order=entry, execution=position, quantity=2, price=Decimal(2), fees=Decimal(0),
+            slippage=Decimal(0), quote=quote("2", "2.04"), underlying=Decimal(600), position=position,
+        )  # fmt: skip
+        stopped[way] = folding.tell(
+            ev.ExitTriggered, position=position, rule="stop", reason=ExitReason.STOP_LOSS, priority=Priority.CRITICAL,
+            action=ExitAction.CLOSE, quantity=2, numbers={},
+        ).at  # fmt: skip
+    board = folding.state.boards["SPY"]
+    assert {way: board.stopped(way) for way in stopped} == stopped
+    old = SymbolBoard(symbol="SPY", stopped_out=NOON, stopped_direction=Direction.LONG)
+    assert (old.stopped(Direction.LONG), old.stopped(Direction.SHORT)) == (NOON, None)
 
 
 def test_rows_are_loaded_in_the_order_of_birth_whatever_their_order() -> None:

@@ -80,6 +80,15 @@ def test_the_streak_counts_real_losses_and_ends_with_a_win(net: str, r: str, bef
     assert found.realised_today == d(10) + d(net)
 
 
+def test_a_position_that_closes_again_adds_only_the_difference_and_its_streak_is_counted_once() -> None:
+    account = Account(cash=d(0), peak_equity=d(0), prior_equity=d(0))
+    first = account_after_close(account, closed("-100.00", "-0.50"))
+    again = account_after_close(first, closed("-140.00", "-0.70"), d("-100.00"))
+    assert (again.realised_today, again.loss_streak) == (d("-140.00"), 1)
+    up = account_after_close(again, closed("20.00", "0.10"), d("-140.00"))
+    assert (up.realised_today, up.loss_streak) == (d("20.00"), 1)
+
+
 def test_a_new_session_counts_from_its_equity_but_the_streak_goes_on() -> None:
     account = Account(
         cash=d(5), peak_equity=d(100), prior_equity=d(90), realised_today=d(7), entries_today=3, loss_streak=2

@@ -227,6 +227,18 @@ def test_after_a_stop_out_the_same_direction_waits_and_needs_a_new_signal(
     assert (found.text if found else None) == text
 
 
+def test_a_stop_out_the_other_way_does_not_end_the_first_ones_wait() -> None:
+    first, second = NOW - timedelta(minutes=9), NOW - timedelta(minutes=1)
+    board = SymbolBoard(
+        symbol="SPY", stopped_out=second, stopped_direction=SHORT, stopped_long=first, stopped_short=second
+    )
+    found = [cooling_down(board, way, active(received=NOW), NOW, RISK) for way in (LONG, SHORT)]
+    assert [f.text if f else None for f in found] == [
+        "COOLING_DOWN direction=LONG left=60s",
+        "COOLING_DOWN direction=SHORT left=540s",
+    ]
+
+
 @pytest.mark.parametrize(
     ("price", "underlying", "text"),
     [
