@@ -170,6 +170,11 @@ class ExitSettings(Section):
     confirm_spread: Decimal = Field(
         Decimal("0.20"), gt=0, description="A quote wider than this fraction of mid confirms nothing"
     )
+    unreliable_seconds: float = Field(
+        10.0,
+        gt=0,
+        description="Quotes unusable this long: the model's value counts, and it is said; recorded data: a quote's age",
+    )
     expiry_warn: int = Field(30, ge=0, description="Expiring today: warn, minutes before the close")
     expiry_mid: int = Field(15, ge=0, description="... offer at mid, minutes before the close")
     expiry_quarter: int = Field(14, ge=0, description="... at mid less a quarter of the spread, minutes")

@@ -46,3 +46,10 @@ class Mark(Value, frozen=True, kw_only=True):
     worst: Decimal
     exits: tuple[ExitDistance, ...] = ()
     stale: bool = False
+    """The quote is not to be believed: old, one-sided, too wide."""
+    stale_since: datetime | None = None
+    """Since when, without a believable quote in between; None while there is one, and while options do not trade."""
+    unreliable: bool = False
+    """So for `exits.unreliable_seconds`: the price is the model's where there is one, and equity counts the worse."""
+    vol: float | None = None
+    """Implied volatility of the last believable quote, a fraction: what the model's value is worked out at."""

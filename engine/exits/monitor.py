@@ -74,8 +74,10 @@ def evaluate(
     cancel first and wait for the broker's word; then nothing is under way any more and the rule is reported again.
     """
     state = confirmation if confirmation.day == context.today else _new_day(confirmation, context.today)
-    trusted = not mark.stale and not context.halted and context.now >= context.opens + FIRST_MINUTE
-    quote_at = mark.quote.at if mark.quote is not None else context.now
+    calm = not context.halted and context.now >= context.opens + FIRST_MINUTE
+    trusted = calm and not mark.stale
+    by_model = calm and mark.model
+    quote_at = mark.quote.at if mark.quote is not None and not mark.model else context.now
     if trusted:
         mark, state = _extremes(mark, state, quote_at, settings)
     state = _sampled(state, mark, context.now, settings)
@@ -92,7 +94,8 @@ def evaluate(
             first.pop(rule.name, None)
             said.discard(rule.name)
             continue
-        fired = _proven(rule, found.fired, first, quote_at, trusted, context, settings)
+        believed = trusted or (by_model and rule.proof is Proof.PREMIUM)
+        fired = _proven(rule, found.fired, first, quote_at, believed, context, settings)
         if not found.fired:
             said.discard(rule.name)
         if found.fired and not fired:

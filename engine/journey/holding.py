@@ -7,12 +7,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import numpy as np
+from msgspec.structs import replace
 
 from engine.approvals.desk import life, policy_approves
 from engine.domain import events as ev
 from engine.domain.entities import Order, Position, Ticket
 from engine.domain.marks import ExitDistance, Mark
-from engine.domain.values import Bucket, ExitAction, ExitReason, Greeks, OrderType, Purpose, Quote, Right, Side
+from engine.domain.values import Bucket, ExitAction, ExitReason, Greeks, OrderType, Purpose, Quote, Right, Side, money
 from engine.exits.context import ExitContext, exit_context
 from engine.exits.ladder import ladder_limit, ladder_step, reprice_due
 from engine.exits.monitor import Confirmation, evaluate
@@ -20,8 +21,8 @@ from engine.journey import answering, exiting
 from engine.journey.clockwork import equity_now
 from engine.journey.ordering import closing_orders, has_expired
 from engine.journey.step import Step
-from engine.portfolio.marks import mark
-from engine.pricing import greeks, implied_vol
+from engine.portfolio.marks import known_vol, mark, reliable, unreliable
+from engine.pricing import greeks, implied_vol, value_at
 from engine.pricing.contract import MIN_SECONDS_FOR_IV, MIN_VEGA_FOR_IV, rounded
 from engine.pricing.time import SECONDS_A_YEAR, expiry_moment
 from engine.risk.kill_switch import ENGINE, automatic
@@ -96,15 +97,21 @@ def _look(step: Step, position: Position, quote: Quote | None, spot: Quote | Non
     zero_dte = position.contract.expiry == new_york_day(step.now)
     max_age = market.quote_age(quote.source if quote is not None else "", zero_dte)
     fresh_spot = spot if spot is not None and spot.age(step.now) <= market.quote_age(spot.source) else None
+    previous = step.live.marks.get(position.id)
+    trusted = reliable(quote, step.now, max_age, exits.confirm_spread)
+    patience = _patience(step, quote or spot)
+    lost = unreliable(previous, trusted, step.now, patience)
     marked = mark(
         position,
         quote,
         fresh_spot.mid if fresh_spot is not None else None,
         found,
         step.now,
-        step.live.marks.get(position.id),
+        previous,
         max_age=max_age,
         max_spread=exits.confirm_spread,
+        unreliable_after=patience,
+        model=_model_value(step, position, fresh_spot, previous) if lost else None,
     )
     working = next(iter(closing_orders(step, position)), None)
     context = exit_context(
@@ -116,7 +123,8 @@ def _look(step: Step, position: Position, quote: Quote | None, spot: Quote | Non
         ticket=_exit_ticket(step, position),
     )
     if context is None:
-        step.live.marks[position.id] = marked
+        # While options do not trade no quote is missing; the doubt begins anew when they do.
+        step.live.marks[position.id] = replace(marked, stale_since=None, unreliable=False)
         return
     confirmation = step.live.confirmations.get(position.id) or Confirmation()
     result = evaluate(position, marked, confirmation, context, exits)
@@ -126,6 +134,23 @@ def _look(step: Step, position: Position, quote: Quote | None, spot: Quote | Non
         _keep_mark(step, position, result.mark, armed=result.armed)
     for exit_ in result.fired:
         _act(step, position, exit_, context)
+
+
+def _patience(step: Step, quote: Quote | None) -> float:
+    """Seconds of unusable quotes before the model's value counts. A minute of recorded data is one quote: a single
+    bad one is not yet an outage."""
+    source = quote.source if quote is not None else ""
+    market = step.settings.market
+    return max(step.settings.exits.unreliable_seconds, market.quote_age(source) if source.startswith("recorded") else 0)
+
+
+def _model_value(step: Step, position: Position, spot: Quote | None, previous: Mark | None) -> Decimal | None:
+    """What the option is worth at the last volatility that was known; None without that or a fresh underlying."""
+    vol = known_vol(position, previous)
+    if vol is None or spot is None or spot.mid is None:
+        return None
+    expiry = expiry_moment(position.contract.expiry, step.world.calendar)
+    return money(value_at(position.contract, spot.mid, vol, step.now, expiry, step.settings.contracts.rate))
 
 
 def _exit_ticket(step: Step, position: Position) -> Ticket | None:

@@ -85,9 +85,16 @@ def account_after_equity(account: Account, fact: EquityMarked) -> Account:
 
 def liquidation_price(position: Position, mark: Mark | None) -> Decimal:
     """Per share, what the position would bring: the bid; the mark's last good price while the quote is unusable; before
-    the first mark of this run the one that was kept, else the entry price."""
+    the first mark of this run the one that was kept, else the entry price.
+
+    Once the quote has been unusable for long, the worse of the mark (the model's value where there is one) and the bid
+    that stands, however old or far from its ask; nothing where there is a quote that nobody bids in. Limits on losses
+    are read from this, so that a doubt counts against us.
+    """
     if mark is None:
         return position.entry if position.last_bid is None else position.last_bid
+    if mark.unreliable and mark.quote is not None:
+        return Decimal(0) if mark.quote.bid is None else min(mark.price, mark.quote.bid)
     if mark.stale or mark.quote is None or mark.quote.bid is None:
         return mark.price
     return mark.quote.bid

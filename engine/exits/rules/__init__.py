@@ -7,6 +7,7 @@ from engine.exits.rules.base import Proof, Rule
 from engine.exits.rules.clock import ExpiresTomorrow, ExpiryClock, ExpiryWarning, MaxHold
 from engine.exits.rules.greeks import DeltaLimit, GammaRisk, IvCrush, ThetaDecay
 from engine.exits.rules.premium import ProfitTarget, StopLoss, TrailingStop
+from engine.exits.rules.quotes import QuoteUnreliable
 from engine.exits.rules.thesis import ThesisBroken
 from engine.exits.rules.underlying import TargetOne, TargetTwo, UnderlyingStop
 
@@ -21,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     TargetOne(),
     ThesisBroken(),
     ExpiresTomorrow(),
+    QuoteUnreliable(),
     ThetaDecay(),
     GammaRisk(),
     IvCrush(),

@@ -18,8 +18,10 @@ class Proof(StrEnum):
     """What it takes before a rule that is beyond its level counts as fired."""
 
     NONE = "none"
-    PREMIUM = "premium"
+    QUOTED = "quoted"
     """Two believable option quotes beyond the level, at least a second apart; not while halted, not at 09:30–09:31."""
+    PREMIUM = "premium"
+    """The same; or, while quotes are unusable for long, the model's value beyond it twice, as far apart."""
     UNDERLYING = "underlying"
     """Last and mid of the underlying beyond; where no last is known, two quotes at least a second apart."""
 

@@ -64,7 +64,8 @@ class StopLoss:
 @dataclass(frozen=True, slots=True)
 class ProfitTarget:
     name: str = "profit"
-    proof: Proof = Proof.PREMIUM
+    proof: Proof = Proof.QUOTED
+    """A gain that nobody quotes is none."""
 
     def distance(
         self, position: Position, mark: Mark, context: ExitContext, settings: ExitSettings

@@ -31,6 +31,7 @@ from tests.builders_trading import (
     seconds,
     ticket,
 )
+from tests.builders_trading import mark as a_mark
 
 EXITS = ExitSettings()
 
@@ -416,3 +417,75 @@ def test_a_stale_mark_samples_no_volatility() -> None:
     watch = Watch()
     watch.look()
     assert watch.confirmation.ivs == ()
+
+
+# --- quotes unusable for long ----------------------------------------------------------------------------------------
+
+
+def by_model(watch: Watch, price: str, after: float, **fields: Any) -> Evaluation:
+    """A look while the quote is unusable for long and the model says what it is worth."""
+    watch.now += seconds(after)
+    book = quote("0.01", price, watch.now)
+    lost = {"quote": book, "model": True, "stale": True, "stale_since": NOON, "unreliable": True}
+    seen = a_mark(price, watch.now, **{**lost, **fields})
+    where = exit_context(watch.held, watch.now, CALENDAR)
+    assert where is not None
+    found = evaluate(watch.held, seen, watch.confirmation, where, EXITS)
+    watch.mark, watch.confirmation = found.mark, found.confirmation
+    return found
+
+
+def test_a_stop_is_proven_by_two_model_values_a_second_apart() -> None:
+    watch = Watch()
+    assert closed_by(by_model(watch, "0.99", 20)) is None
+    assert closed_by(by_model(watch, "0.99", 0.9)) is None
+    assert closed_by(by_model(watch, "0.99", 0.1)) is ExitReason.STOP_LOSS
+
+
+def test_a_model_value_above_the_level_begins_the_proof_anew() -> None:
+    watch = Watch()
+    by_model(watch, "0.99", 20)
+    by_model(watch, "1.01", 1)
+    assert closed_by(by_model(watch, "0.99", 1)) is None
+
+
+def test_break_even_and_an_armed_trail_stand_on_the_model_too() -> None:
+    rest = Watch(position(2, bought=4, sold=2, half_taken=True))
+    by_model(rest, "1.99", 20)
+    assert closed_by(by_model(rest, "1.99", 1)) is ExitReason.STOP_LOSS
+    trail = Watch(position(4, armed=True, best=d("3.00")))
+    by_model(trail, "2.50", 20, best=d("3.00"))
+    assert closed_by(by_model(trail, "2.50", 1, best=d("3.00"))) is ExitReason.TRAILING_STOP
+
+
+def test_a_models_gain_is_no_profit_and_arms_nothing() -> None:
+    watch = Watch()
+    for _ in range(5):
+        found = by_model(watch, "3.50", 20)
+        assert closed_by(found) is None
+    assert (found.armed, found.mark.best) == (False, d("2.00"))
+
+
+def test_the_model_proves_nothing_in_the_first_minute() -> None:
+    watch = Watch(now=OPEN)
+    by_model(watch, "0.90", 30)
+    assert closed_by(by_model(watch, "0.90", 20)) is None
+
+
+def test_the_alarm_is_given_once_and_closes_nothing() -> None:
+    watch = Watch()
+    found = by_model(watch, "1.50", 20)
+    alarm = next(exit_ for exit_ in found.fired if exit_.rule == "quote unreliable")
+    assert (alarm.action, alarm.reason, alarm.priority) == ("ALERT", "RISK_MANAGEMENT", "HIGH")
+    assert alarm.numbers == {"bid": "0.01", "ask": "1.50", "age": "0s", "unusable": "20s", "model": "1.50"}
+    assert "quote unreliable" not in spoken(by_model(watch, "1.50", 20))
+    watch.see("2.00", 1)
+    assert "quote unreliable" in spoken(by_model(watch, "1.50", 20))
+
+
+def test_the_alarm_without_a_model_or_a_quote_says_so() -> None:
+    watch = Watch()
+    found = by_model(watch, "2.00", 20, model=False, quote=None)
+    alarm = next(exit_ for exit_ in found.fired if exit_.rule == "quote unreliable")
+    assert alarm.numbers == {"bid": "n/a", "ask": "n/a", "age": "n/a", "unusable": "20s", "model": "n/a"}
+    assert closed_by(by_model(Watch(), "0.10", 20, model=False)) is None

@@ -350,3 +350,96 @@ async def test_nothing_is_marked_chased_or_closed_while_options_do_not_trade(mom
     desk.until(moment, spot="590")
     desk.wait(2, spot="590")
     assert [kind for kind in desk.kinds(after=seq) if kind not in ("EquityMarked", "TradingHalted")] == []
+
+
+# --- quotes unusable for long ----------------------------------------------------------------------------------------
+
+
+def outage(desk: Desk, seconds: float, bid: str | None, ask: str | None, *, spot: bool = True) -> None:
+    """A second at a time with a quote of the held contract that cannot be believed, and a fresh underlying."""
+    for _ in range(round(seconds)):
+        desk.clock.set(desk.now + timedelta(seconds=1))
+        if spot:
+            desk.market.put_underlying("SPY", desk.market._quote(*around(desk), desk.now))
+        desk.quote(desk.position.contract, bid, ask)
+        desk.look()
+
+
+def around(desk: Desk) -> tuple[Decimal, Decimal]:
+    return desk.market.spot - Decimal("0.01"), desk.market.spot + Decimal("0.01")
+
+
+def alarms(desk: Desk) -> list[ev.ExitTriggered]:
+    return [fact for fact in desk.facts(ev.ExitTriggered) if fact.rule == "quote unreliable"]
+
+
+async def test_a_wide_quote_for_long_does_not_switch_the_stop_off() -> None:
+    desk = holding(quantity=3)
+    desk.wait(1)
+    outage(desk, 10, "0.35", "0.50")
+    assert exits(desk) == []
+    outage(desk, 3, "0.35", "0.50")
+    assert (exits(desk)[0].reason, exits(desk)[0].rule) == ("STOP_LOSS", "stop −50 %")
+    assert desk.closed()[0][0] == "STOP_LOSS"
+    assert [fact.action for fact in alarms(desk)] == ["ALERT"]
+    assert alarms(desk)[0].numbers["model"] == "0.50"
+
+
+async def test_with_no_bid_for_long_the_model_follows_the_underlying_and_equity_counts_nothing() -> None:
+    desk = holding(quantity=3)
+    desk.wait(1)
+    before = desk.state.account
+    assert before is not None
+    entry = desk.position.entry
+    outage(desk, 12, None, "9.00")
+    mark = desk.journey.live.marks[desk.position.id]
+    assert (mark.model, mark.stale) == (True, True)
+    assert abs(mark.price - entry) < Decimal("0.10")
+    desk.market.spot = Decimal("597")
+    outage(desk, 1, None, "9.00")
+    assert desk.journey.live.marks[desk.position.id].price < mark.price - 1
+    assert len(alarms(desk)) == 1
+    outage(desk, 60, None, "9.00")
+    assert desk.last(ev.EquityMarked).equity == before.cash
+
+
+async def test_the_days_budget_halts_although_nobody_bids_for_long() -> None:
+    desk = Desk({"account.cash": "20000", "risk.max_position": "1", "risk.max_risk": "1"})
+    done = desk.command(OpenTicket(by="x", contract=WEEK_CALL, quantity=2, reason="test", approve=True))
+    assert done.ok, done.text
+    desk.wait(1)
+    outage(desk, 14, None, "9.00")
+    assert desk.state.halt is not None
+    assert desk.state.halt.latched
+
+
+async def test_without_a_fresh_underlying_the_mark_stays_and_the_alarm_is_given() -> None:
+    desk = holding(quantity=3)
+    desk.wait(1)
+    before = desk.journey.live.marks[desk.position.id].price
+    desk.wait(6, quotes=False)
+    outage(desk, 20, "0.35", "0.50", spot=False)
+    mark = desk.journey.live.marks[desk.position.id]
+    assert (mark.price, mark.model, mark.unreliable) == (before, False, True)
+    assert alarms(desk)[0].numbers["model"] == "n/a"
+    assert exits(desk) == []
+
+
+async def test_a_recorded_minute_is_one_quote_and_one_bad_one_is_no_outage() -> None:
+    desk = holding(quantity=3, market=HandMarket("recorded", 65.0))
+    desk.wait(1)
+    outage(desk, 65, "0.35", "0.50")
+    assert alarms(desk) == []
+    outage(desk, 3, "0.35", "0.50")
+    assert len(alarms(desk)) == 1
+    assert desk.closed()[0][0] == "STOP_LOSS"
+
+
+async def test_while_options_do_not_trade_no_quote_is_missing() -> None:
+    desk = holding(quantity=3)
+    desk.wait(1)
+    desk.until(CLOSE + timedelta(hours=1), quotes=False)
+    desk.wait(60, quotes=False)
+    mark = desk.journey.live.marks[desk.position.id]
+    assert (mark.stale, mark.stale_since, mark.unreliable) == (True, None, False)
+    assert alarms(desk) == []

@@ -14,7 +14,7 @@ from engine.domain.events import (
     PositionClosed,
     SessionOpened,
 )
-from engine.domain.values import ExitReason, Side
+from engine.domain.values import ExitReason, Quote, Side
 from engine.portfolio.account import (
     account_after_close,
     account_after_equity,
@@ -26,6 +26,7 @@ from engine.portfolio.account import (
     day_pnl,
     drawdown,
     equity,
+    liquidation_price,
 )
 from tests.builders_trading import FRIDAY, NOON, WEEKLY, d, filled, intended, mark, order, position, quote
 
@@ -132,3 +133,18 @@ def test_drawdown_is_a_fraction_of_the_peak(now: str, part: str) -> None:
 
 def test_an_account_that_never_had_anything_has_no_drawdown() -> None:
     assert drawdown(Account(cash=d(0), peak_equity=d(0), prior_equity=d(0)), Decimal(0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("book", "price", "worth"),
+    [
+        (quote("0.35", "0.50"), "0.44", "0.35"),
+        (quote("0.35", "0.50"), "0.30", "0.30"),
+        (quote(None, "0.50"), "0.44", "0"),
+        (None, "0.44", "0.44"),
+    ],
+)
+def test_a_quote_unusable_for_long_counts_the_worse_of_mark_and_bid(book: Quote | None, price: str, worth: str) -> None:
+    lost = mark(price, quote=book, stale=True, unreliable=True, model=True)
+    assert liquidation_price(position(4), lost) == d(worth)
+    assert liquidation_price(position(4), mark("2.45", quote=book, stale=True)) == d("2.45")
