@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from widgets.action import Action, native
+from widgets.handbutton import HandButton
 
 if TYPE_CHECKING:
     from widgets.window import DeskWindow
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 TEXT_FIELDS = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox, QComboBox)
 MODIFIERS = frozenset({Qt.Key.Key_Control, Qt.Key.Key_Shift, Qt.Key.Key_Alt, Qt.Key.Key_Meta, Qt.Key.Key_AltGr})
 CHORD_MS = 1200
+REST_MS = 250
+"""A key that comes back sooner than this after its release is a key that repeats by itself."""
 _SHIFT = Qt.KeyboardModifier.ShiftModifier
 _KEYPAD = Qt.KeyboardModifier.KeypadModifier
 _STRONG = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
@@ -44,6 +47,11 @@ def key_name(event: QKeyEvent) -> str:
     return QKeySequence(key | modifiers.value).toString(QKeySequence.SequenceFormat.PortableText)
 
 
+def _sends(button: QWidget) -> bool:
+    """A button that leaves Space to its panel, where it asks why."""
+    return isinstance(button, HandButton)
+
+
 class Keys(QObject):
     """The event filter.
 
@@ -58,6 +66,12 @@ class Keys(QObject):
         self.chord = ""
         self.held: Action | None = None
         self._held_key = 0
+        self._spent_key = 0
+        """A key whose hold has fired: it counts again only once it was really let go."""
+        self._let_go_of = QTimer(self)
+        self._let_go_of.setSingleShot(True)
+        self._let_go_of.setInterval(REST_MS)
+        self._let_go_of.timeout.connect(self._rested)
         self._chord_over = QTimer(self)
         self._chord_over.setSingleShot(True)
         self._chord_over.setInterval(CHORD_MS)
@@ -80,6 +94,9 @@ class Keys(QObject):
     def _pressed(self, watched: QWidget, event: QKeyEvent) -> bool:
         if event.key() in MODIFIERS:
             return False
+        if event.key() == self._spent_key:
+            self._let_go_of.stop()  # still held: its repeats are no new wish
+            return True
         focus = QApplication.focusWidget() or watched
         name = key_name(event)
         strong = bool(event.modifiers() & _STRONG)
@@ -88,7 +105,7 @@ class Keys(QObject):
             return False  # a sheet answers its own keys, and nothing happens behind it
         if in_text and not strong:
             return False
-        if isinstance(focus, QAbstractButton) and name in ("Return", "Space"):
+        if isinstance(focus, QAbstractButton) and (name == "Return" or (name == "Space" and not _sends(focus))):
             return False
         if self.desk.panel_takes(name):
             return False
@@ -133,7 +150,12 @@ class Keys(QObject):
         self.desk.notice.hold(action.preview(self.desk) or action.title, action.hold)
         self._hold.start(action.hold)
 
+    def _rested(self) -> None:
+        self._spent_key = 0
+
     def _released(self, event: QKeyEvent) -> None:
+        if event.key() == self._spent_key and not event.isAutoRepeat():
+            self._let_go_of.start()
         # macOS sends no release of a letter while the command key is down: a modifier that comes up counts too.
         if self.held and not event.isAutoRepeat() and (event.key() == self._held_key or event.key() in MODIFIERS):
             self._let_go(f"Released too early, nothing was sent: hold {self.held.keys_text}")
@@ -145,6 +167,7 @@ class Keys(QObject):
 
     def _held_long_enough(self) -> None:
         action, self.held = self.held, None
+        self._spent_key = self._held_key
         if action is not None:
             self.desk.notice.clear()
             action.run(self.desk)

@@ -145,6 +145,12 @@ def clock(at: datetime | None, *, seconds: bool = True) -> str:
     return NONE if at is None else at.astimezone(EXCHANGE).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
+def day(at: datetime) -> str:
+    """The exchange's day: `24 Dec`."""
+    there = at.astimezone(EXCHANGE)
+    return f"{there.day} {there:%b}"
+
+
 def local(at: datetime | None) -> str:
     """The same moment on this machine, for hovering: `2026-11-20 20:06:58 CET`."""
     return "" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S %Z}"

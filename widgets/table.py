@@ -175,7 +175,11 @@ class TableView(QTableView, Generic[Row]):
     def current(self) -> Row | None:
         """The selected row."""
         index = self.currentIndex()
-        return self.table.row(index.row()) if index.isValid() else None
+        return self.table.row(index.row()) if self._selected(index) else None
+
+    def _selected(self, index: QModelIndex) -> bool:
+        """Current and seen to be: Qt gives a table that takes the focus a current row that nobody sees."""
+        return index.isValid() and self.selectionModel().isRowSelected(index.row())
 
     def choose(self, key: Hashable) -> bool:
         """Select the row of this key; False if it is not there."""
@@ -190,7 +194,7 @@ class TableView(QTableView, Generic[Row]):
         rows = self.table.rowCount()
         if rows:
             index = self.currentIndex()
-            number = max(0, min(rows - 1, index.row() + by)) if index.isValid() else 0
+            number = max(0, min(rows - 1, index.row() + by)) if self._selected(index) else 0
             self.selectRow(number)
             self.scrollTo(self.table.index(number, self.logical_first))
 
@@ -229,7 +233,7 @@ class TableView(QTableView, Generic[Row]):
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        if not self.currentIndex().isValid() and self.table.rowCount():
+        if not self._selected(self.currentIndex()) and self.table.rowCount():
             self._by_itself = True
             self.selectRow(0)
             self._by_itself = False

@@ -104,6 +104,8 @@ class SignalRow(Value, frozen=True, kw_only=True):
     decision: int | None = None
     ticket: str | None = None
     position: str | None = None
+    today: bool = True
+    """It came on the exchange's day of now."""
 
 
 class SignalsView(View, frozen=True, kw_only=True):

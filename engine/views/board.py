@@ -22,6 +22,7 @@ from engine.domain.views import (
     SignalRow,
     SignalsView,
 )
+from engine.sessions import new_york_day
 from engine.views.seen import Seen, age, left
 
 SHOWN = 200
@@ -47,13 +48,17 @@ _FACTORS = (
 
 def signals_view(seen: Seen) -> SignalsView:
     heard = seen.state.heard
+    day = new_york_day(seen.now)
     newest: list[SignalRow] = []
     for row in reversed(heard.values()):
-        newest.append(signal_row(row))
+        newest.append(signal_row(row, today=new_york_day(row.at) == day))
         if len(newest) >= SHOWN:
             break
-    day = seen.session.open.date() if seen.session else seen.now.date()
-    today = sum(row.at.date() == day for row in heard.values())
+    today = 0
+    for row in reversed(heard.values()):
+        if new_york_day(row.at) != day:
+            break
+        today += 1
     last = newest[0].at if newest else None
     return SignalsView(
         rows=tuple(newest),
@@ -70,7 +75,7 @@ def signals_view(seen: Seen) -> SignalsView:
     )
 
 
-def signal_row(row: Heard) -> SignalRow:
+def signal_row(row: Heard, *, today: bool = True) -> SignalRow:
     words = row.text.split()
     quality = next((_QUALITIES[word] for word in words if word in _QUALITIES), None)
     direction = next((_DIRECTIONS[word] for word in words if word in _DIRECTIONS), None)
@@ -86,6 +91,7 @@ def signal_row(row: Heard) -> SignalRow:
         outcome=_outcome(row),
         decision=row.decision,
         ticket=row.ticket,
+        today=today,
     )
 
 

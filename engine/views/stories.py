@@ -122,7 +122,7 @@ def _rules(facts: Sequence[AnyFact]) -> StoryCard | None:
     passed = sum(verdict.passed for verdict in ticket.verdicts)
     size = f"{ticket.sizing.recommended} → {ticket.quantity}" if ticket.sizing else str(ticket.quantity)
     return _card(StoryStep.RULES, opened, f"{passed} rules passed", ("Contract", ticket.contract.label),
-                 ("Delta", f"{ticket.greeks.delta:.2f}" if ticket.greeks else ""), ("Size", size),
+                 ("Delta", f"{ticket.greeks.delta:.2f}".replace("-", "−") if ticket.greeks else ""), ("Size", size),
                  ("Set by", ticket.sizing.capped_by if ticket.sizing else ""), ("Max loss", f"${ticket.max_loss:,.0f}"))  # fmt: skip
 
 

@@ -289,7 +289,7 @@ def test_orders_say_what_was_sent_and_filled(after: DeskWindow, replayed: Replay
     expected = _expected_orders(replayed.facts)
     assert len(expected) == 2
     assert _cells(after.orders) == expected
-    assert after.orders.summary == "0 working · 2 done today"
+    assert after.orders.summary == "0 working · 2 done"
 
 
 def test_nothing_is_held_after_what_was_bought_was_sold(after: DeskWindow, replayed: Replayed) -> None:

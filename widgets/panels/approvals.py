@@ -11,13 +11,14 @@ from enum import StrEnum
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QScrollArea, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QScrollArea, QSpinBox, QVBoxLayout, QWidget
 
 from engine.domain.commands import Approve, Reject
 from engine.domain.values import Purpose
 from engine.domain.views import TicketsView, TicketView
 from widgets import numbers
 from widgets.canvas import Pairs, Prose
+from widgets.handbutton import HandButton
 from widgets.panels.ticket import Headline, footnote, heading, strip
 from widgets.payoff import Payoff
 from widgets.states import Panel
@@ -106,8 +107,8 @@ class ApprovalsPanel(Panel):
         self.content.setFocusProxy(self.send_button)
         self.form.hide()
 
-    def _button(self, name: str, label: str, text: str) -> QPushButton:
-        button = QPushButton(text)
+    def _button(self, name: str, label: str, text: str) -> HandButton:
+        button = HandButton(text)
         button.setObjectName(f"approvals.{name}")
         button.setAccessibleName(label)
         button.setMinimumHeight(self.look.px(30))

@@ -52,7 +52,7 @@ class OrdersPanel(RowsPanel[OrderRow]):
         self.show_rows(view.face, view.rows)
         working = sum(row.is_open for row in view.rows)
         unknown = sum(row.state is OrderState.UNKNOWN for row in view.rows)
-        words = f"{working} working · {len(view.rows) - working} done today" if view.rows else "none today"
+        words = f"{working} working · {len(view.rows) - working} done" if view.rows else "none yet"
         self.summarise(f"{unknown} UNKNOWN · {words}" if unknown else words)
 
     def open_current(self) -> None:

@@ -12,9 +12,10 @@ from widgets.table import Column
 from widgets.theme import Look
 
 COLUMNS = (
-    Column[SignalRow]("Time", lambda r: numbers.clock(r.at), "00:00:00", LEFT, "low", help="Arrival, New York",
+    Column[SignalRow]("Time", lambda r: numbers.clock(r.at) if r.today else numbers.day(r.at), "00:00:00", LEFT, "low",
+                      help="Arrival, New York; the day of older ones",
                       sort=lambda r: r.at),
-    Column[SignalRow]("Signal", lambda r: r.text, "QQQ 30m SHORT", LEFT, "hi", 600, "Symbol, timeframe, side", elide=True,
+    Column[SignalRow]("Signal", lambda r: r.text, "GOOG 30m SHORT", LEFT, "hi", 600, "Symbol, timeframe, side", elide=True,
                       sort=lambda r: r.text),
     Column[SignalRow]("Qual.", lambda r: SHORT_QUALITY[r.quality] if r.quality else "", "HIGH", LEFT, "mid",
                       help="As sent, or by our rules where it was not", sort=lambda r: r.quality.rank if r.quality else None,
