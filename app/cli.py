@@ -6,9 +6,11 @@ Exit codes: 0 done, 1 the work found a fault, 2 wrong use or bad input, always w
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from app.options import Options, UsageError, parse_overrides
 
@@ -23,16 +25,34 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Who read us has read enough (`| head`): not a fault, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what was wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog.split()[0]} {' '.join(self.prog.split()[1:])} --help\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="strikedesk", description="A desktop terminal for options traders.")
+    parser = _Parser(prog="strikedesk", description="A desktop terminal for options traders.")
     parser.add_argument("--version", action="version", version=f"strikedesk {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     desk = commands.add_parser("desk", help="the terminal (also without a command)")
     _engine_options(desk)
-    desk.add_argument("--layout", default="", metavar="NAME", help="Trade, Review or Quiet")
+    desk.add_argument(
+        "--layout",
+        default="",
+        type=str.lower,
+        choices=["trade", "review", "quiet"],
+        metavar="NAME",
+        help="trade, review or quiet",
+    )
     desk.add_argument(
         "--smoke", action="store_true", help="drive one signal from webhook to closed position, then exit 0"
     )

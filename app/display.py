@@ -18,4 +18,4 @@ def display_problem(environ: Mapping[str, str] = os.environ, platform: str = sys
         return None
     if environ.get("QT_QPA_PLATFORM", "").partition(":")[0] in WITHOUT_SCREEN:
         return None
-    return "no display was found: start the engine without a screen by `python main.py engine`, or set DISPLAY"
+    return "no display was found: start the engine without a screen by `make engine`, or set DISPLAY"

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import gc
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import structlog
 
@@ -17,8 +17,11 @@ from app.door import DeskDoor
 from app.options import VERSION, UsageError
 from app.wiring import Asked, Engine, build
 from engine.domain import events as ev
+from engine.domain.canonical import time_text
+from engine.domain.events import AnyFact
 from engine.intake.api import create_app
 from engine.intake.server import serve as listen
+from engine.operations.story import words_of
 from storage.database import Database, open_database
 from storage.embedded import EmbeddedPostgres
 from storage.ledger import PostgresLedger
@@ -67,6 +70,7 @@ async def serve(asked: Asked, face: Face) -> None:
             engine = await build(asked, ledger, database)
             # The program itself is no garbage: looking through it would stop everything for a twentieth of a second.
             gc.freeze()
+            engine.conductor.watch(_log_facts)
             async with asyncio.TaskGroup() as tasks:
                 # The server is looked after until the last fact is in it.
                 if postgres is not None:
@@ -76,6 +80,20 @@ async def serve(asked: Asked, face: Face) -> None:
                     watching.cancel()
         finally:
             await ledger.close()
+
+
+LOGGED = (
+    ev.EngineStarted, ev.EngineStopped, ev.ReceiptRefused, ev.EntryDenied, ev.TicketOpened, ev.TicketApproved,
+    ev.TicketRejected, ev.DecisionOverridden, ev.CommandRefused, ev.OrderFilled, ev.OrderRejected, ev.ExitTriggered,
+    ev.PositionClosed, ev.ContractSettled, ev.TradingHalted, ev.TradingResumed,
+)  # fmt: skip
+"""What a person looks for in a log. The ledger has all of it, and the rest."""
+
+
+def _log_facts(facts: Sequence[AnyFact]) -> None:
+    for fact in facts:
+        if isinstance(fact, LOGGED):
+            log.info(fact.kind, seq=fact.seq, at=time_text(fact.at), says=words_of(fact))
 
 
 def _reporter(engine: Engine) -> Callable[[str], None]:

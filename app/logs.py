@@ -132,6 +132,7 @@ def start(home: Home, secrets: Iterable[str] = (), *, level: str = "INFO", conso
     previous = (list(root.handlers), root.level)
     root.handlers = [file, terminal]
     root.setLevel(level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.captureWarnings(True)
     structlog.configure(
         processors=[

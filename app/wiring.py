@@ -25,7 +25,7 @@ from engine.market.simulator import SimulatedMarket
 from engine.orders.fees import FeeTable, load_fees
 from engine.orders.paper import PaperBroker
 from engine.ports import Clock, Ledger
-from engine.sessions import Calendar, new_york_calendar
+from engine.sessions import Calendar, new_york_calendar, new_york_day
 from engine.settings import SettingError, Settings
 from engine.state import KINDS, State
 from storage.database import Database
@@ -146,6 +146,11 @@ def open_market(asked: Asked, ended: datetime | None) -> tuple[Clock, SimulatedM
     if settings.source.startswith(RECORDED):
         recorded = open_recording(Path(settings.source.removeprefix(RECORDED)), asked)
         first = told_start(asked) or (recorded.session.open if recorded.session is not None else recorded.instants()[0])
+        if ended is not None and new_york_day(ended) != recorded.day:
+            raise UsageError(
+                f"{asked.home.root}: its ledger stands at {ended:%Y-%m-%d %H:%M} UTC and time never goes back; "
+                f"a recorded day ({recorded.day}) needs a home of its own (--home)"
+            )
         if ended is not None and ended > first:
             first = ended
         return ExchangeClock(first, wall, lambda moment: moment, settings.speed), recorded

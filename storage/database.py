@@ -59,7 +59,10 @@ async def open_database(dsn: str, *, app_dsn: str | None = None, migrate: bool =
     Raises `LedgerAway` when it cannot be reached, `DatabaseError` when it cannot be used: too old, not UTF-8, made by a
     newer version, or not to be migrated (`migrate` False).
     """
-    dsn = normal(dsn)
+    try:
+        dsn = normal(dsn)
+    except ValueError as error:
+        raise DatabaseError(f"DATABASE_URL: {error}") from error
     try:
         owner = await connect(dsn, "migration")
     except psycopg.OperationalError as error:

@@ -137,7 +137,7 @@ async def _lock(connection: Connection, dsn: str, former: int) -> None:
         await asyncio.sleep(_LOCK_PAUSE)
     holder = await (await connection.execute(_HOLDER, [ENGINE_LOCK])).fetchone()
     who = "{} from {}, since {}".format(*holder) if holder else "a session that has just gone"
-    raise EngineRunning(f"another engine uses the database {shown(dsn)}: {who}")
+    raise EngineRunning(f"Strikedesk is already running on this database ({shown(dsn)}): {who}")
 
 
 # --- the statement --------------------------------------------------------------------------------------------------

@@ -33,6 +33,14 @@ READER = "strikedesk.reader"
 """Key in the request's state: True when it came with a token that may read."""
 
 
+def _as_json(scope: Scope) -> Scope:
+    """Bodies here are JSON whatever a client calls them: `curl -d` says form, and a halt must not fail for that."""
+    if scope["method"] in ("GET", "HEAD"):
+        return scope
+    headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+    return {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
+
+
 class Guard:
     def __init__(
         self, app: App, *, webhook: App, credentials: Credentials, settings: IntakeSettings, tally: Tally
@@ -55,7 +63,7 @@ class Guard:
             self._tally.count("api", reply.status)
             await reply.send(send)
             return
-        await self._app(scope, _Bounded(receive, self._limit), _Counted(send, self._tally))
+        await self._app(_as_json(scope), _Bounded(receive, self._limit), _Counted(send, self._tally))
 
     def _refusal(self, scope: Scope) -> Reply | None:
         presented = Presented.of(scope)
