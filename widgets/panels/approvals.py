@@ -133,6 +133,7 @@ class ApprovalsPanel(Panel):
         if old is None or _orders_differ(old, ticket):
             self._steady_since = self.monotonic()
             if old is None or old.id != ticket.id:
+                self.symbol_chosen.emit(ticket.symbol)  # board and decision show what is being asked
                 self._set_mode(Mode.LOOK)
                 self.quantity.setValue(ticket.quantity)
                 self.reason.clear()
