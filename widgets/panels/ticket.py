@@ -38,7 +38,7 @@ def strip(ticket: TicketView) -> tuple[Pair, ...]:
         )
     return (
         *market,
-        ("Max loss", f"{numbers.dollars(ticket.max_loss)} · {numbers.percent(ticket.loss_fraction)}", None),
+        ("Loss at stop", f"{numbers.dollars(ticket.max_loss)} · {numbers.percent(ticket.loss_fraction)}", None),
         ("Budget after", numbers.dollars(ticket.budget_left), None),
         ("Stop, premium", _stop(ticket), None),
         ("Stop, spot", _underlying_stop(ticket), None),
