@@ -13,7 +13,19 @@ from engine.approvals.desk import life, policy_approves
 from engine.domain import events as ev
 from engine.domain.entities import Order, Position, Ticket
 from engine.domain.marks import ExitDistance, Mark
-from engine.domain.values import Bucket, ExitAction, ExitReason, Greeks, OrderType, Purpose, Quote, Right, Side, money
+from engine.domain.values import (
+    CENT,
+    Bucket,
+    ExitAction,
+    ExitReason,
+    Greeks,
+    OrderType,
+    Purpose,
+    Quote,
+    Right,
+    Side,
+    money,
+)
 from engine.exits.context import ExitContext, exit_context
 from engine.exits.ladder import ladder_limit, ladder_step, reprice_due
 from engine.exits.monitor import Confirmation, evaluate
@@ -145,12 +157,14 @@ def _patience(step: Step, quote: Quote | None) -> float:
 
 
 def _model_value(step: Step, position: Position, spot: Quote | None, previous: Mark | None) -> Decimal | None:
-    """What the option is worth at the last volatility that was known; None without that or a fresh underlying."""
+    """What the option is worth at the last volatility that was known, a cent at least while it lives; None without that
+    or a fresh underlying."""
     vol = known_vol(position, previous)
     if vol is None or spot is None or spot.mid is None:
         return None
     expiry = expiry_moment(position.contract.expiry, step.world.calendar)
-    return money(value_at(position.contract, spot.mid, vol, step.now, expiry, step.settings.contracts.rate))
+    value = value_at(position.contract, spot.mid, vol, step.now, expiry, step.settings.contracts.rate)
+    return max(money(value), CENT)
 
 
 def _exit_ticket(step: Step, position: Position) -> Ticket | None:

@@ -68,7 +68,8 @@ def mark(
 
     `model` is what the option is worth by the model, per share; None where the underlying has no fresh price or no
     volatility is known. It counts only once quotes were unusable for `unreliable_after` seconds, and never for more
-    than somebody asks: an old or a wide ask may make the mark too low, never too high.
+    than somebody asks: an old or a wide ask may make the mark too low, never too high. Nor for less than a fresh bid
+    of a market with two sides, for that can be had.
 
     Extremes are carried on from the previous mark, or the position after a restart; raising them is the exit
     monitor's work, because only confirmed prices count.
@@ -78,7 +79,7 @@ def mark(
     if trusted and quote is not None and quote.mid is not None:
         price = quote.mid
     elif lost and model is not None:
-        price = model if quote is None or not quote.ask else min(model, quote.ask)
+        price = _between(model, quote, now, max_age)
     else:
         price = previous.price if previous is not None else _known(position.last_mark, position.entry)
     vol = greeks.iv if trusted and greeks is not None else known_vol(position, previous)
@@ -98,6 +99,14 @@ def mark(
         unreliable=lost,
         vol=vol,
     )
+
+
+def _between(model: Decimal, quote: Quote | None, now: datetime, max_age: float) -> Decimal:
+    if quote is None:
+        return model
+    if quote.two_sided and quote.bid is not None and quote.age(now) <= max_age:
+        model = max(model, quote.bid)
+    return min(model, quote.ask) if quote.ask else model
 
 
 def unrealised(position: Position, price: Decimal) -> Decimal:

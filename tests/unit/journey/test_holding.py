@@ -403,6 +403,17 @@ async def test_with_no_bid_for_long_the_model_follows_the_underlying_and_equity_
     assert desk.last(ev.EquityMarked).equity == before.cash
 
 
+async def test_a_stop_at_nothing_does_not_fire_on_a_model_value_of_nothing() -> None:
+    desk = Desk({**ROOMY, "exits.stop_loss": "1", "exits.trail_arm": "50"})
+    done = desk.command(OpenTicket(by="x", contract=TODAY_CALL, quantity=2, reason="test", approve=True))
+    assert done.ok, done.text
+    desk.wait(1)
+    desk.market.spot = Decimal(570)
+    outage(desk, 15, None, "0.05")
+    assert desk.journey.live.marks[desk.position.id].price == Decimal("0.01")
+    assert exits(desk) == []
+
+
 async def test_the_days_budget_halts_although_nobody_bids_for_long() -> None:
     desk = Desk({"account.cash": "20000", "risk.max_position": "1", "risk.max_risk": "1"})
     done = desk.command(OpenTicket(by="x", contract=WEEK_CALL, quantity=2, reason="test", approve=True))

@@ -103,6 +103,9 @@ def outage(book: Quote | None, lasted: float, model: str | None, previous: Mark 
         (quote("0.35", "0.50"), 10, "0.44", "0.44", True, True),
         (quote("0.35", "0.50"), 10, "2.40", "0.50", True, True),  # never for more than is asked
         (quote("0.35", None), 10, "2.40", "2.40", True, True),
+        (quote("0.35", "0.50", NOON + seconds(10)), 10, "0.10", "0.35", True, True),  # a fresh bid can be had
+        (quote("0.35", "0.50"), 10, "0.10", "0.10", True, True),  # an old one not
+        (quote("0.50", "0.35", NOON + seconds(10)), 10, "0.10", "0.10", True, True),  # nor a crossed one
         (quote("0.35", "0.00"), 10, "2.40", "2.40", True, True),  # nobody sells for nothing
         (quote(None, "0.50"), 10, "2.40", "0.50", True, True),
         (None, 10, "2.40", "2.40", True, True),
