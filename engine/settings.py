@@ -113,6 +113,19 @@ class RiskSettings(Section):
     max_positions: int = Field(10, ge=1, le=1000, description="Open positions")
     max_positions_symbol: int = Field(4, ge=1, le=1000, description="Open positions of one symbol")
     max_delta_dollars: Decimal = Field(Decimal("6.00"), gt=0, description="Net delta dollars, multiple of equity")
+    max_zero_dte_premium: Decimal = Field(
+        Decimal("0.04"), gt=0, le=1, description="Premium outstanding that expires today, fraction of equity"
+    )
+    max_theta: Decimal = Field(
+        Decimal("0.01"), gt=0, le=1, description="Decay to the close of what expires later, fraction of equity"
+    )
+    max_vega: Decimal = Field(Decimal("0.01"), gt=0, le=1, description="Vega of a vol point, fraction of equity")
+    stress_move: float = Field(0.02, gt=0, lt=1, description="Stress: SPY up and down this fraction, beta 1")
+    stress_vol: float = Field(0.20, gt=0, lt=1, description="... with volatility up and down this fraction of itself")
+    max_stress: Decimal = Field(Decimal("0.06"), gt=0, le=1, description="... loses at most, fraction of equity")
+    stress_move_rare: float = Field(0.05, gt=0, lt=1, description="Rare stress: SPY up and down this fraction")
+    stress_vol_rare: float = Field(0.30, gt=0, lt=1, description="... with volatility up and down this fraction")
+    max_stress_rare: Decimal = Field(Decimal("0.12"), gt=0, le=1, description="... loses at most, fraction of equity")
     loss_streak: int = Field(3, ge=1, description="Losses in a row that cut the size by a quarter until a win")
     loss_streak_cut: Decimal = Field(Decimal("0.75"), gt=0, le=1, description="Size factor after that streak")
     entries_per_second: int = Field(5, ge=1, le=100000, description="Entries a second")

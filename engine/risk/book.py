@@ -51,6 +51,10 @@ class Exposure(Value, frozen=True, kw_only=True):
     waiting: bool = False
     """A ticket or a working entry: its money is still in cash."""
     trigger: int | None = None
+    greeks: Greeks | None = None
+    """Per unit, at its mark; for what waits, at its ticket's quote."""
+    underlying: Decimal | None = None
+    """Price of the underlying, where known."""
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,6 +200,8 @@ def exposure_of_position(
         expires_today=position.contract.expiry <= today,
         structure=position.ticket,
         trigger=position.trigger,
+        greeks=greeks,
+        underlying=underlying,
     )
 
 
@@ -215,6 +221,8 @@ def exposure_of_ticket(ticket: Ticket, underlying: Decimal | None, today: date, 
         structure=ticket.id,
         waiting=True,
         trigger=ticket.trigger,
+        greeks=ticket.greeks,
+        underlying=underlying,
     )
 
 
@@ -238,6 +246,8 @@ def exposure_of_order(
         structure=ticket.id,
         waiting=True,
         trigger=ticket.trigger,
+        greeks=ticket.greeks,
+        underlying=underlying,
     )
 
 

@@ -28,6 +28,7 @@ from engine.risk.rules.price import (
     StopNotBreached,
     TargetAhead,
 )
+from engine.risk.rules.sensitivity import Stress, ThetaToClose, Vega, ZeroDtePremium
 
 GATES: tuple[Rule, ...] = (
     NotHalted(),
@@ -52,6 +53,10 @@ LIMITS: tuple[Rule, ...] = (
     GroupConcentration(),
     DayBudget(),
     DeltaDollars(),
+    ZeroDtePremium(),
+    ThetaToClose(),
+    Vega(),
+    Stress(),
     BuyingPower(),
 )
 """Asked for a quantity, and again for a reduced one."""

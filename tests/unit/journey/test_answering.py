@@ -204,6 +204,8 @@ async def test_a_resume_remembers_the_drawdown_that_was_accepted() -> None:
             "risk.group_heat": "1",
             "risk.day_budget": "1",
             "risk.max_delta_dollars": "100",
+            "risk.max_stress": "1",
+            "risk.max_stress_rare": "1",
         }
     )
     desk.bought(contracts=1)
