@@ -5,6 +5,7 @@ Long options only, beta 1: a move of SPY is the same move of every underlying. W
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
@@ -111,27 +112,36 @@ def _scenarios(proposal: Proposal, book: Book, risk: RiskSettings) -> tuple[NDAr
 
     Full revaluation: over moves of this size delta and gamma alone would make losing options win.
     """
-    known = [e for e in book.exposures if e.greeks is not None and e.underlying is not None]
-    unknown = float(sum((e.value for e in book.exposures if e.greeks is None or e.underlying is None), NOTHING))
-    rows = [_row(e.contract, e.greeks, e.underlying, e.quantity, e.value, book) for e in known]
-    cost = proposal.cost * proposal.quantity
+    rows: list[tuple[float, ...]] = []
+    years: dict[date, float] = {}
+    unknown = 0.0
+    for e in book.exposures:
+        if e.greeks is None or e.underlying is None:
+            unknown += float(e.value)
+        else:
+            rows.append(_row(e.contract, e.greeks, e.underlying, e.quantity, e.value, _years(e.contract, book, years)))
+    held, cost = len(rows), proposal.cost * proposal.quantity
     if proposal.greeks is not None:
-        rows.append(_row(proposal.contract, proposal.greeks, proposal.spot, proposal.quantity, cost, book))
+        left = _years(proposal.contract, book, years)
+        rows.append(_row(proposal.contract, proposal.greeks, proposal.spot, proposal.quantity, cost, left))
     made = _revalued(np.array(rows), proposal.rate, risk) if rows else np.zeros((0, 8))
-    before = made[: len(known)].sum(axis=0) - unknown
-    return before, before + (made[-1] if proposal.greeks is not None else -float(cost))
+    before = made[:held].sum(axis=0) - unknown
+    return before, before + (made[held] if proposal.greeks is not None else -float(cost))
 
 
 def _row(
-    contract: OptionContract, greeks: Greeks | None, spot: Decimal | None, quantity: int, value: Decimal, book: Book
+    contract: OptionContract, greeks: Greeks, spot: Decimal, quantity: int, value: Decimal, years: float
 ) -> tuple[float, ...]:
-    assert greeks is not None
-    assert spot is not None
-    years = year_fraction(book.now, expiry_moment(contract.expiry, book.calendar))
-    call = contract.right is Right.CALL
-    return (
-        float(spot), float(contract.strike), years, greeks.iv, call, float(_units(contract, quantity)), float(value),
-    )  # fmt: skip
+    units = float(_units(contract, quantity))
+    return float(spot), float(contract.strike), years, greeks.iv, contract.right is Right.CALL, units, float(value)
+
+
+def _years(contract: OptionContract, book: Book, known: dict[date, float]) -> float:
+    """Worked out once per expiry: a book has many positions and few expiries."""
+    years = known.get(contract.expiry)
+    if years is None:
+        years = known[contract.expiry] = year_fraction(book.now, expiry_moment(contract.expiry, book.calendar))
+    return years
 
 
 def _revalued(rows: NDArray[np.float64], rate: float, risk: RiskSettings) -> NDArray[np.float64]:
