@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from engine.domain.entities import Heard
-from engine.domain.values import ExitReason, Greeks, Policy, Purpose, Side, Timeframe
+from engine.domain.values import ExitReason, Greeks, Policy, Purpose, Right, Side, Timeframe
 from engine.domain.views import FaceKind
 from engine.state import State
 from engine.views import tickets
@@ -82,8 +82,8 @@ async def test_an_entry_shows_what_it_risks_and_what_the_book_becomes() -> None:
 
 
 def test_a_put_pays_below_its_strike() -> None:
-    put = msgspec.structs.replace(ticket().contract, right="P")
-    asked = ticket(contract=msgspec.convert(msgspec.to_builtins(put), type(put)), greeks=GREEKS)
+    put = msgspec.structs.replace(ticket().contract, right=Right.PUT)
+    asked = ticket(contract=put, greeks=GREEKS)
     (row,) = tickets.tickets_view(seen_by_hand(asking(asked), quotes=spot())).rows
     assert row.payoff[0].expiry > 0 > row.payoff[-1].expiry
 
