@@ -116,7 +116,7 @@ class RiskSettings(Section):
     max_zero_dte_premium: Decimal = Field(
         Decimal("0.04"), gt=0, le=1, description="Premium outstanding that expires today, fraction of equity"
     )
-    max_theta: Decimal = Field(
+    max_decay: Decimal = Field(
         Decimal("0.01"), gt=0, le=1, description="Decay to the close of what expires later, fraction of equity"
     )
     max_vega: Decimal = Field(Decimal("0.01"), gt=0, le=1, description="Vega of a vol point, fraction of equity")

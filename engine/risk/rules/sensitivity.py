@@ -53,7 +53,7 @@ class ThetaToClose:
         a_day = sum(_units(e.contract, e.quantity) * e.greeks.theta for e in book.exposures if e.greeks is not None and not e.expires_today)  # fmt: skip
         a_day += _units(proposal.contract, proposal.quantity) * proposal.greeks.theta
         decay = _dollars(max(-a_day, 0.0) * days)
-        most = settings.risk.max_theta
+        most = settings.risk.max_decay
         value, limit = percent(decay / book.equity), percent(most)
         return verdict(
             self, decay <= most * book.equity, value, limit, Code.THETA_OVER_LIMIT,

@@ -131,7 +131,7 @@ REFUSED: list[tuple[Any, dict[str, str], str, str]] = [
     (lambda desk: desk.signal("60"), {"risk.symbol_heat": "0.01"}, "CONCENTRATION", "risk"),
     (lambda desk: desk.signal("60"), {"risk.day_budget": "0.001"}, "DAY_BUDGET", "risk"),
     (lambda desk: desk.signal("60"), {"risk.max_delta_dollars": "0.01"}, "DELTA_OVER_LIMIT", "risk"),
-    (lambda desk: desk.signal("60"), {"risk.max_theta": "0.00001"}, "THETA_OVER_LIMIT", "risk"),
+    (lambda desk: desk.signal("60"), {"risk.max_decay": "0.00001"}, "THETA_OVER_LIMIT", "risk"),
     (lambda desk: desk.signal("60"), {"risk.max_vega": "0.00001"}, "VEGA_OVER_LIMIT", "risk"),
     (lambda desk: desk.signal("60"), {"risk.max_stress": "0.001"}, "STRESS_OVER_LIMIT", "risk"),
 ]
