@@ -92,4 +92,4 @@ def test_a_screen_is_asked_for_before_qt(platform: str, environ: dict[str, str],
     problem = display_problem(environ, platform)
     assert (problem is None) is shown
     if problem:
-        assert "main.py engine" in problem
+        assert "make engine" in problem

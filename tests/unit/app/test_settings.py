@@ -51,8 +51,8 @@ def test_environment_is_laid_on_the_file_and_the_command_line_on_both(home: Home
     [
         ("[risk]\nmax_heat = 0.5\n", r"settings\.toml:2: risk\.max_heat: Input should be less than or equal to 0\.2"),
         (
-            "# mine\n[risk]\n\nmax_heta = 0.05\n",
-            r"settings\.toml:4: risk\.max_heta: no such setting \(did you mean risk\.max_heat\?\)",
+            "# mine\n[risk]\n\nmax_haet = 0.05\n",
+            r"settings\.toml:4: risk\.max_haet: no such setting \(did you mean risk\.max_heat\?\)",
         ),
         ("[rsk]\nx = 1\n", r"settings\.toml:2: rsk\.x: no such setting$"),
         ("[risk]\nmax_positions = true\n", r"settings\.toml:2: risk\.max_positions: Input should be a valid integer"),
