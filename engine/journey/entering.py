@@ -32,6 +32,7 @@ from engine.domain.values import (
 from engine.journey import approving
 from engine.journey.booking import book_of, used_triggers
 from engine.journey.ordering import greeks_now
+from engine.journey.planning import fractions, plan_of_decision, plan_of_signal
 from engine.journey.step import Step
 from engine.orders.fees import fees
 from engine.pricing.time import expiry_moment
@@ -47,8 +48,6 @@ MULTIPLIERS = Multipliers(
     trend=partial(factor_of, TREND_STEPS),
     rr=partial(factor_of, RR_STEPS),
 )
-OWN_STOP = frozenset({Timeframe.H1, Timeframe.H4})
-"""A slow trigger brings its own stop and targets; a fast one only times the entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def enter(step: Step, made: ev.DecisionMade, heard: ev.AnyFact, before: Decision
         step,
         found,
         decision.direction,
-        plan=_plan(step, decision, trigger, found.bucket),
+        plan=plan_of_decision(step, decision, trigger, found.bucket),
         recommended=decision.recommended_contracts,
         guarded=guarded,
         decision=made.seq,
@@ -156,9 +155,9 @@ def enter_override(step: Step, board: SymbolBoard, direction: Direction, command
     if isinstance(found, NoChoice):
         _deny(step, cause, board.symbol, command.decision, None, found.refusal, "contract", neighbours=found.neighbours)
         return Done(ok=False, refusal=found.refusal)
-    plan = _fractions(step, found.bucket)
+    plan = fractions(step, found.bucket)
     if trigger is not None:
-        plan = _plan_of_signal(step, trigger, found.bucket)
+        plan = plan_of_signal(step, trigger, found.bucket)
     wish = _wish(
         step,
         found,
@@ -187,7 +186,7 @@ def enter_manual(step: Step, contract: OptionContract, command: OpenTicket) -> D
         spot=spot,
         greeks=greeks_now(step, contract, quote, spot.mid),
         bucket=bucket,
-        plan=_fractions(step, bucket),
+        plan=fractions(step, bucket),
         recommended=command.quantity,
         tick=Decimal("0.01"),
         guarded=Guarded(),
@@ -338,44 +337,6 @@ def open_ticket(
     if not asked_by and policy_approves(ticket, step.world.policy, paper=step.world.paper):
         approving.approve_at_once(step, ticket, proposal, assessment)
     return ticket
-
-
-def _fractions(step: Step, bucket: Bucket) -> ExitPlan:
-    exits = step.settings.exits
-    return ExitPlan(stop_fraction=exits.stop_loss, profit_fraction=exits.profit_target)
-
-
-def _plan_of_signal(step: Step, trigger: ActiveSignal, bucket: Bucket) -> ExitPlan:
-    signal = trigger.signal
-    base = _fractions(step, bucket)
-    return ExitPlan(
-        stop_fraction=base.stop_fraction,
-        profit_fraction=base.profit_fraction,
-        underlying_stop=money(signal.stop_loss),
-        target_1=money(signal.target_1),
-        target_2=money(signal.target_2),
-    )
-
-
-def _plan(step: Step, decision: Decision, trigger: ActiveSignal, bucket: Bucket) -> ExitPlan:
-    """The ticket's stop and targets are the decision's; a 60 or 240 minute trigger brings its own, shown beside."""
-    base = _fractions(step, bucket)
-    stop, target_1, target_2 = (
-        money(price) if price is not None else None
-        for price in (decision.stop_loss, decision.target_1, decision.target_2)
-    )
-    own = trigger.signal.timeframe in OWN_STOP
-    signal = trigger.signal
-    return ExitPlan(
-        stop_fraction=base.stop_fraction,
-        profit_fraction=base.profit_fraction,
-        underlying_stop=money(signal.stop_loss) if own else stop,
-        target_1=money(signal.target_1) if own else target_1,
-        target_2=money(signal.target_2) if own else target_2,
-        decision_stop=stop,
-        decision_target_1=target_1,
-        decision_target_2=target_2,
-    )
 
 
 def _deny(
