@@ -178,6 +178,7 @@ ACTIONS = Actions(
         _action("desk.palette", "Find anything…", DESK, lambda desk: desk.open_palette()),
         _action("desk.keys", "Keys", DESK, lambda desk: desk.cheat_sheet.open()),
         _action("desk.back", "Step back; decisions follow the newest", DESK, _back),
+        _action("welcome.test", "Send two test alerts", DESK, lambda desk: desk.asked.emit("welcome.test")),
         _action("desk.quit", "Quit", DESK, lambda desk: desk.close()),
         _action("ticket.approve", "Approve the ticket (then Enter)", TRADE, lambda desk: desk.approvals.approve(), when=_has_ticket),
         _action("ticket.reject", "Reject the ticket (then Enter)", TRADE, lambda desk: desk.approvals.reject(), when=_has_ticket),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import QPushButton
 
-from engine.domain.views import HeaderView, Tick
+from engine.domain.views import DecisionView, HeaderView, Tick
 from widgets import numbers
 from widgets.canvas import CENTRE, LEFT, RIGHT, Canvas
 from widgets.theme import Look
@@ -60,6 +62,19 @@ class Band(Canvas):
         left, middle, right = (_spaced(text) for text in self.texts())
         for text, align in ((left, LEFT), (middle, CENTRE), (right, RIGHT)):
             self.put(painter, room, text, role="label", weight=600, tone=tone, align=align)
+
+
+def title_of(header: HeaderView | None, tickets: int, held: int, decisions: Sequence[DecisionView]) -> str:
+    """The window's title, what a task switcher shows: whose money, what waits, what is held, the newest verdict."""
+    parts = [
+        "Strikedesk",
+        header.account if header else "",
+        "HALTED" if header and header.halted else "",
+        numbers.count(tickets, "ticket") if tickets else "",
+        numbers.count(held, "position") if held else "",
+        f"{decisions[0].symbol} {decisions[0].verdict} {decisions[0].score}" if decisions else "",
+    ]
+    return " · ".join(part for part in parts if part)
 
 
 def _spaced(text: str) -> str:

@@ -232,11 +232,11 @@ class TableView(QTableView, Generic[Row]):
         super().leaveEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
+        self._by_itself = True  # the view's own focusInEvent makes a row current, too
         super().focusInEvent(event)
         if not self._selected(self.currentIndex()) and self.table.rowCount():
-            self._by_itself = True
             self.selectRow(0)
-            self._by_itself = False
+        self._by_itself = False
         self.viewport().update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:

@@ -12,21 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QSettings, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QResizeEvent
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 
 from engine.domain.commands import ClosePosition, Command, Done
 from engine.domain.views import DeskUpdate, HeaderView, PositionRow
-from widgets import numbers
+from widgets import remembered
 from widgets.action import Action, Actions
 from widgets.ask import Answer, Question, Sheet
 from widgets.cheatsheet import CheatSheet
-from widgets.docks import LAYOUTS, Docks
-from widgets.header import Band, Header
+from widgets.docks import Docks
+from widgets.header import Band, Header, title_of
 from widgets.keys import Keys
 from widgets.lamps import Lamps
+from widgets.menus import fill_menus
 from widgets.notice import Notice
+from widgets.offers import chord_words, exit_question, palette_entries
 from widgets.overlay import Overlay
 from widgets.palette import Entry, Palette
 from widgets.panels.approvals import ApprovalsPanel
@@ -42,7 +44,7 @@ from widgets.panels.signals import SignalsPanel
 from widgets.panels.story import StoryPanel
 from widgets.panels.welcome import WelcomePanel
 from widgets.states import Panel
-from widgets.theme import PAIRS, THEMES, Look
+from widgets.theme import Look
 
 Send = Callable[[Command], None]
 _KINDS = {"O": "order", "T": "ticket", "P": "position"}
@@ -70,7 +72,7 @@ class DeskWindow(QMainWindow):
         self.registry, self.look = actions, look
         self.state_path = state_path
         self.header_view: HeaderView | None = None
-        self.symbol = ""
+        self.symbol = self.asked_symbol = ""
         self.may_close = self._closing_said = False
         self.setObjectName("window")
         self.setWindowTitle("Strikedesk")
@@ -78,7 +80,7 @@ class DeskWindow(QMainWindow):
         self.setMinimumSize(1024, 640)
         self._panels(monotonic)
         self._body()
-        self._menus()
+        fill_menus(self)
         self.keys = Keys(self)
         app = QApplication.instance()
         assert isinstance(app, QApplication)
@@ -86,7 +88,7 @@ class DeskWindow(QMainWindow):
         app.focusChanged.connect(self._focus_changed)
         look.changed.connect(self._look_changed)
         self.resize(1680, 1050)
-        self._restore(layout)
+        remembered.restore(state_path, self, self.docks, look, layout)
 
     # -- made once
 
@@ -104,6 +106,7 @@ class DeskWindow(QMainWindow):
                 self.exits, self.greeks, self.story, self.health, self.log, self.welcome,
             )
         }  # fmt: skip
+        self.approvals.asking.connect(self._asking)
         for panel in self.panels.values():
             panel.commanded.connect(self.send)
             panel.story_asked.connect(self.show_story)
@@ -136,53 +139,6 @@ class DeskWindow(QMainWindow):
         self.header.halt_pressed.connect(lambda: self.do_by_id("desk.resume" if self._halted else "desk.halt"))
         self.lamps.pressed.connect(lambda: self.show_panel("health"))
 
-    def _menus(self) -> None:
-        bar = self.menuBar()
-        bar.setObjectName("menus")
-        bar.setAccessibleName("Menus")
-        roles = {"desk.quit": QAction.MenuRole.QuitRole}
-        for title, actions in self.registry.menus().items():
-            menu = bar.addMenu(title)
-            menu.setObjectName(f"menu.{title}")
-            menu.setAccessibleName(title)
-            for action in actions:
-                shown = QAction(f"{action.title}\t{action.keys_text}", menu)
-                shown.setObjectName(action.id)
-                shown.setMenuRole(roles.get(action.id, QAction.MenuRole.NoRole))
-                shown.triggered.connect(lambda _=False, action=action: self.do(action))
-                menu.addAction(shown)
-        hints = [
-            f"{self.registry[name].keys_text} {words}"
-            for name, words in (("desk.palette", "palette"), ("desk.keys", "keys"), ("ticket.approve", "approve"),
-                                ("position.exit", "exit ticket"), ("position.close", "hold: close now"))
-            if name in self.registry
-        ]  # fmt: skip
-        self.lamps.hint = " · ".join(hints)
-
-    def _restore(self, layout: str) -> None:
-        settings = self._settings()
-        self._restore_look(settings)
-        geometry = settings.value("window/geometry")
-        if geometry is not None:
-            self.restoreGeometry(geometry)
-        if layout or not self.docks.restore(settings):
-            self.docks.arrange(layout or LAYOUTS[0], fresh=True)
-
-    def _restore_look(self, settings: QSettings) -> None:
-        """Theme, pair and scale as they were left; what the file cannot mean is passed over."""
-        theme, pair = str(settings.value("look/theme", "")), str(settings.value("look/pair", ""))
-        scale = str(settings.value("look/scale", ""))
-        if not (theme or pair or scale):
-            return
-        self.look.set(
-            theme=theme if theme in THEMES else None,
-            pair=pair if pair in PAIRS else None,
-            scale=int(scale) if scale.isascii() and scale.isdigit() else None,
-        )
-
-    def _settings(self) -> QSettings:
-        return QSettings(str(self.state_path), QSettings.Format.IniFormat)
-
     # -- what comes in
 
     def apply(self, update: DeskUpdate) -> None:
@@ -210,21 +166,9 @@ class DeskWindow(QMainWindow):
         if update.health is not None:
             self.health.show_view(update.health)
             self.lamps.show_lamps(update.health.lamps)
-        self._entitle()
-
-    def _entitle(self) -> None:
-        """What a task switcher shows: whose money, the newest verdict, what waits and what is held."""
-        header, decisions = self.header_view, self.decision.rows
-        tickets, held = len(self.approvals.tickets), self.positions.model.rowCount()
-        parts = [
-            "Strikedesk",
-            header.account if header else "",
-            "HALTED" if self._halted else "",
-            f"{numbers.count(tickets, 'ticket')}" if tickets else "",
-            f"{numbers.count(held, 'position')}" if held else "",
-            f"{decisions[0].symbol} {decisions[0].verdict} {decisions[0].score}" if decisions else "",
-        ]
-        title = " · ".join(part for part in parts if part)
+        title = title_of(
+            self.header_view, len(self.approvals.tickets), self.positions.model.rowCount(), self.decision.rows
+        )
         if title != self.windowTitle():
             self.setWindowTitle(title)
 
@@ -309,10 +253,21 @@ class DeskWindow(QMainWindow):
         self.open_story(seq)
 
     def follow(self, symbol: str) -> None:
-        """A symbol was chosen anywhere: the board and the decision follow. Without one they show the newest again."""
-        if symbol != self.symbol:
-            self.symbol = symbol
-            self.confluence.follow(symbol)
+        """A symbol was chosen anywhere: the board and the decision follow. Without one they show what the ticket in front
+        asks about, or the newest."""
+        self.symbol = symbol
+        self._follow()
+
+    def _asking(self, symbol: str) -> None:
+        """Another ticket came in front: what it asks about is shown. It lets go of an older choice, not the other way."""
+        self.asked_symbol = symbol
+        if symbol:
+            self.symbol = ""
+        self._follow()
+
+    def _follow(self) -> None:
+        symbol = self.symbol or self.asked_symbol
+        self.confluence.follow(symbol)
         self.decision.follow(symbol)
 
     def explain(self, symbol: str, decision: int | None) -> None:
@@ -340,28 +295,14 @@ class DeskWindow(QMainWindow):
         self.sheet.ask(question, lambda answer: then(answer) if answer else None)
 
     def open_palette(self) -> None:
-        entries = [
-            Entry(action.id, action.title, action.menu, action.keys_text, partial(self.do, action), action.when(self))
-            for action in self.registry
-            if action.menu != "Go" and action.id != "desk.palette"
-        ]  # fmt: skip
-        for panel in self.panels.values():
-            name = f"panel.{panel.id}"
-            keys = self.registry[name].keys_text if name in self.registry else ""
-            entries.append(Entry(name, panel.title, "panel", keys, partial(self.show_panel, panel.id)))
+        entries = palette_entries(self)
         for row in self.confluence.board.rows:
             entries.append(Entry(f"symbol.{row.symbol}", row.symbol, "symbol", "", partial(self.follow, row.symbol)))
         self.palette_view.open_with(entries)
 
     def chord_help(self, first: str) -> str:
         """What may follow the first key of a chord."""
-        parts = [
-            f"{key.split()[1]} {action.title.removeprefix('Go to ')}"
-            for action in self.registry
-            for key in action.keys
-            if key.startswith(f"{first} ")
-        ]
-        return " · ".join(parts)
+        return chord_words(self.registry, first)
 
     # -- window
 
@@ -375,12 +316,7 @@ class DeskWindow(QMainWindow):
 
     def save_state(self) -> None:
         """Geometry, look and layouts into the state file."""
-        settings = self._settings()
-        for name in ("theme", "pair", "scale"):
-            settings.setValue(f"look/{name}", getattr(self.look, name))
-        settings.setValue("window/geometry", self.saveGeometry())
-        self.docks.save(settings)
-        settings.sync()
+        remembered.save(self.state_path, self, self.docks, self.look)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.may_close:
@@ -395,6 +331,8 @@ class DeskWindow(QMainWindow):
 
     def close_now(self) -> None:
         """`app` has stopped everything."""
+        if self.may_close:
+            return
         if not self._closing_said:  # a signal from outside ended it
             self.save_state()
         self.may_close = True
@@ -410,16 +348,7 @@ class DeskWindow(QMainWindow):
         if row is None:
             self.say("No position is selected")
             return
-        mark = "" if row.mark is None else f", mark {numbers.price(row.mark)} ({numbers.age(row.age)} old)"
-        question = Question(
-            title=f"Sell {row.contract}",
-            text=f"{numbers.count(row.quantity, 'contract')} held, market {numbers.market(row.bid, row.ask)}{mark}.\n"
-            f"Unrealised {numbers.dollars(row.pnl, 2, sign=True)}. Sent as a marketable limit.",
-            verb="Sell {quantity}",
-            quantity=row.quantity,
-            maximum=row.quantity,
-        )
         self.ask(
-            question,
+            exit_question(row),
             lambda answer: self.send(ClosePosition(by="desk", position=row.id, quantity=answer.quantity)),
         )

@@ -311,6 +311,8 @@ class ExitRow(Value, frozen=True, kw_only=True):
 
 class ExitsView(View, frozen=True, kw_only=True):
     rows: tuple[ExitRow, ...] = ()
+    more: int = 0
+    """Rules further away than the last row."""
 
 
 class Gauge(Value, frozen=True, kw_only=True):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
+from operator import itemgetter
 
 from engine.domain.entities import Order, Position
-from engine.domain.marks import Mark
+from engine.domain.marks import ExitDistance, Mark
 from engine.domain.values import ExitAction, Greeks, Purpose
 from engine.domain.views import (
     ExitRow,
@@ -26,6 +27,8 @@ from engine.views.seen import Seen, age, left
 
 DONE_SHOWN = 30
 """Finished orders that stay in sight, newest first."""
+EXITS_SHOWN = 200
+"""Exit rules in sight: all of fifteen positions, the nearest of more."""
 SECONDS_A_DAY = 86400
 
 
@@ -153,30 +156,32 @@ def _whole(dollars: float) -> Decimal:
 
 def exits_view(seen: Seen) -> ExitsView:
     """Every rule of every position, nearest first; those that only say something come after those that act."""
-    rows: list[ExitRow] = []
+    found: list[tuple[bool, bool, float, str, ExitDistance]] = []
+    labels: dict[str, str] = {}
     for position in seen.state.open_positions.values():
         mark = seen.marks.get(position.id)
         if mark is None:
             continue
-        label = position.contract.label
-        rows.extend(
-            ExitRow(
-                position=position.id,
-                contract=label,
-                rule=found.rule,
-                level=found.level,
-                distance=found.distance,
-                nearness=round(found.nearness, 3),
-                owner=found.owner,
-                action=found.action,
-                priority=found.priority,
-                fired=found.fired,
-            )
-            for found in mark.exits
+        labels[position.id] = position.contract.label
+        found += [(one.action is ExitAction.ALERT, not one.fired, one.nearness, position.id, one) for one in mark.exits]
+    found.sort(key=itemgetter(0, 1, 2))
+    rows = tuple(
+        ExitRow(
+            position=key,
+            contract=labels[key],
+            rule=one.rule,
+            level=one.level,
+            distance=one.distance,
+            nearness=round(one.nearness, 3),
+            owner=one.owner,
+            action=one.action,
+            priority=one.priority,
+            fired=one.fired,
         )
-    rows.sort(key=lambda row: (row.action is ExitAction.ALERT, not row.fired, row.nearness))
+        for *_, key, one in found[:EXITS_SHOWN]
+    )
     empty = Face(kind=FaceKind.EMPTY, what="Nothing to watch.", then="Each open position brings its own exit rules.")
-    return ExitsView(rows=tuple(rows), face=Face() if rows else empty)
+    return ExitsView(rows=rows, more=len(found) - len(rows), face=Face() if rows else empty)
 
 
 def greeks_view(seen: Seen) -> GreeksView:

@@ -59,10 +59,14 @@ def _held(desk: DeskProcess) -> dict[str, Any]:
     return {position["id"]: position for position in positions if position["closed"] is None}
 
 
-def test_approve_takes_two_presses(desk: DeskProcess) -> None:
-    receipt = desk.hear("SPY", "240", "60")
+def test_the_two_test_alerts_open_a_ticket_and_approve_takes_two_presses(desk: DeskProcess) -> None:
+    desk.press("ctrl+k")
+    desk.type("two test")
+    desk.press("Return")
     ticket = _ticket(desk)
-    assert ticket["trigger"] == receipt
+    first, second = desk.facts("SignalReceived")
+    assert [fact["signal"]["timeframe"] for fact in (first, second)] == ["240", "60"]
+    assert (ticket["trigger"], ticket["symbol"]) == (second["seq"], "SPY")
     desk.press("a", "Return")
     approved = desk.fact("TicketApproved")
     assert (approved["ticket"], approved["by"], approved["quantity"]) == (ticket["id"], "desk", ticket["quantity"])

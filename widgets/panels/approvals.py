@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QScrollArea, QSpinBox, QVBoxLayout, QWidget
 
@@ -36,6 +36,9 @@ class Mode(StrEnum):
 
 
 class ApprovalsPanel(Panel):
+    """Notification `asking`: the symbol of the ticket that came in front, or nothing when none waits any more."""
+
+    asking = Signal(str)
     id = "approvals"
     title = "Approve"
     buttons = {"panel.welcome": "Show the steps", "welcome.test": "Send two test alerts"}  # noqa: RUF012
@@ -128,12 +131,16 @@ class ApprovalsPanel(Panel):
     def _show(self, ticket: TicketView | None) -> None:
         old, self.ticket = self.ticket, ticket
         if ticket is None:
+            if old is not None:
+                self.symbol_chosen.emit("")  # nothing is asked any more: board and decision follow the newest again
+            if old is not None:
+                self.asking.emit("")
             self._set_mode(Mode.LOOK)
             return
         if old is None or _orders_differ(old, ticket):
             self._steady_since = self.monotonic()
             if old is None or old.id != ticket.id:
-                self.symbol_chosen.emit(ticket.symbol)  # board and decision show what is being asked
+                self.asking.emit(ticket.symbol)
                 self._set_mode(Mode.LOOK)
                 self.quantity.setValue(ticket.quantity)
                 self.reason.clear()

@@ -43,4 +43,5 @@ class ExitsPanel(RowsPanel[ExitRow]):
         nearest = view.rows[0]
         said = sum(row.fired and row.action is ExitAction.ALERT for row in view.rows)
         alerts = f" · {numbers.count(said, 'alert')}" if said else ""
-        self.summarise(f"nearest: {nearest.rule} {'fired' if nearest.fired else nearest.distance}{alerts}")
+        more = f" · {view.more:,} further ones not shown" if view.more else ""
+        self.summarise(f"nearest: {nearest.rule} {'fired' if nearest.fired else nearest.distance}{alerts}{more}")

@@ -176,6 +176,12 @@ def test_exits_that_act_come_before_those_that_speak_and_fired_ones_first() -> N
     assert view.rows[0].key == "P9/thesis"
 
 
+def test_of_very_many_exits_the_nearest_are_shown_and_the_others_counted() -> None:
+    exits = tuple(distance(f"rule {n}", n / 1000) for n in range(holdings.EXITS_SHOWN + 7, 0, -1))
+    view = holdings.exits_view(seen_by_hand(holding(position()), marks={"P9": mark("2.00", exits=exits)}))
+    assert (len(view.rows), view.more, view.rows[0].rule) == (holdings.EXITS_SHOWN, 7, "rule 1")
+
+
 # --- Greeks
 
 
