@@ -70,6 +70,8 @@ async def serve(asked: Asked, face: Face) -> None:
             engine = await build(asked, ledger, database)
             # The program itself is no garbage: looking through it would stop everything for a twentieth of a second.
             gc.freeze()
+            # And what lives long afterwards is mostly values without cycles: whole collections are rarely worth their pause.
+            gc.set_threshold(20_000, 50, 100)
             engine.conductor.watch(_log_facts)
             async with asyncio.TaskGroup() as tasks:
                 # The server is looked after until the last fact is in it.

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from app.lifecycle import serve
+from app.logs import start as start_logs
 from app.options import Options
 from app.wiring import Engine, ask
 
@@ -15,6 +16,7 @@ from app.wiring import Engine, ask
 def engine_process(options: Options, face: str, pipe: Connection) -> None:
     """Entry of the process. Sends the address when it listens; on any word from the pipe the milestones, then stops."""
     asked = ask(options)
+    start_logs(asked.home, asked.secrets.values())
 
     async def wait(engine: Engine) -> None:
         pipe.send(

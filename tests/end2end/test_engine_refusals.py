@@ -36,7 +36,7 @@ def test_a_second_engine_on_the_same_home_is_told_who_has_it(home: Path) -> None
     first.start()
     try:
         said = one_line(run_main("engine", "--home", str(home), "--port", "0"))
-        assert "another engine uses the database" in said
+        assert "Strikedesk is already running on this database" in said
         assert first.process is not None
         assert str(first.process.pid) in said
         with first.client() as client:

@@ -129,7 +129,7 @@ async def test_a_database_that_cannot_be_reached(database_dsn: str, tmp_path: Pa
 
 @pytest.mark.parametrize("text", ["mysql://x", "postgresql://[half/x", "nonsense"])
 async def test_an_address_that_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="not the address"):
+    with pytest.raises(DatabaseError, match="not the address"):
         await open_database(text)
 
 

@@ -220,7 +220,7 @@ async def test_a_reopened_ledger_goes_on_where_it_ended(database: Database) -> N
 
 async def test_a_second_engine_is_refused_and_told_who_is_there(database: Database) -> None:
     async with running(database) as ledger:
-        with pytest.raises(EngineRunning, match=r"another engine uses the database .*strikedesk engine \d+@"):
+        with pytest.raises(EngineRunning, match=r"Strikedesk is already running on this database .*strikedesk engine \d+@"):
             await PostgresLedger(database).open()
         await ledger.append([rejected(1)], [], {})
     async with running(database) as ledger:
@@ -300,7 +300,7 @@ async def test_an_engine_that_lost_its_lock_to_another_does_not_come_back(databa
         other = PostgresLedger(database)
         await other.open()
         database.app, wire.cut = direct, Cut.NEVER
-        with pytest.raises(LedgerFailed, match=r"another engine uses the database .*strikedesk engine \d+@"):
+        with pytest.raises(LedgerFailed, match=r"Strikedesk is already running on this database .*strikedesk engine \d+@"):
             await task
         await ledger.close()
         await other.close()
