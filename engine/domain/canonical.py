@@ -16,17 +16,13 @@ import msgspec
 
 from engine.domain.events import AnyFact
 
-ENVELOPE = frozenset({"seq", "cause"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
 
 
-def canonical(value: msgspec.Struct, *, without: frozenset[str] = frozenset()) -> bytes:
-    """The canonical bytes of a struct. `without` leaves out top-level fields (see `ENVELOPE`)."""
-    tree = msgspec.to_builtins(value, builtin_types=(datetime, date, Decimal))
-    if without:
-        tree = {name: field for name, field in tree.items() if name not in without}
-    text = _encode(tree)
+def canonical(value: msgspec.Struct) -> bytes:
+    """The canonical bytes of a struct."""
+    text = _encode(msgspec.to_builtins(value, builtin_types=(datetime, date, Decimal)))
     try:
         return text.encode()
     except UnicodeEncodeError:
