@@ -107,6 +107,8 @@ class Conductor:
         self._unweighed: deque[tuple[float, AnyFact]] = deque()
         self._wake = asyncio.Event()
         self._hearing = 0
+        self._handing = 0
+        """Steps whose effects wait for their commit."""
         self._reports: deque[BrokerReport] = deque()
         self._stepping = self._stopping = False
         self._last: asyncio.Future[None] | None = None
@@ -144,6 +146,7 @@ class Conductor:
         durable = self.ledger.append(step.facts, self.journey.state.drain(), step.keys)
         self._last = durable
         if step.effects:
+            self._handing += 1
             durable.add_done_callback(lambda future: self._release(future, step))
         else:
             durable.add_done_callback(self._check)
@@ -162,6 +165,7 @@ class Conductor:
             durable = asyncio.get_running_loop().create_future()
             durable.set_result(None)
         if step.effects:
+            self._handing += 1
             durable.add_done_callback(lambda future: self._release(future, step))
         return durable
 
@@ -197,6 +201,7 @@ class Conductor:
 
     def _release(self, durable: asyncio.Future[None], step: Step) -> None:
         """The intent is durable: hand it over. The broker's first words come back at once and make the next step."""
+        self._handing -= 1
         if not self._check(durable) or self._stopping:
             return
 
@@ -352,11 +357,16 @@ class Conductor:
             for first in range(0, len(held), SLICE):
                 await asyncio.sleep(0)
                 # Signals that wait go first, for a bounded time.
-                while self._unweighed and asyncio.get_running_loop().time() < yielded:  # noqa: ASYNC110 - bounded
+                while self._busy and asyncio.get_running_loop().time() < yielded:  # noqa: ASYNC110 - bounded
                     await asyncio.sleep(0.001)
                 ids = [position.id for position in held[first : first + SLICE]]
                 self.perform(lambda step, ids=ids: self._watch_some(step, ids))  # type: ignore[misc]
             self.perform(self.journey.tend)
+
+    @property
+    def _busy(self) -> bool:
+        """A signal is on its way: being kept, waiting to be weighed, or its order waiting for its commit."""
+        return bool(self._unweighed or self._hearing or self._handing)
 
     def _watch_some(self, step: Step, ids: Sequence[str]) -> None:
         """A slice of the positions, as they are now: some may have closed since the moment began."""
