@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-HEAD = "0001"
+HEAD = "0004"
 """The newest revision: a database that is there already needs no Alembic at start."""
-KNOWN = ("0001",)
+KNOWN = frozenset({"0001", "0002", "0003", "0004"})
 """Every revision this version can start from, oldest first."""
