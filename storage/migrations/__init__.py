@@ -4,5 +4,5 @@ from __future__ import annotations
 
 HEAD = "0004"
 """The newest revision: a database that is there already needs no Alembic at start."""
-KNOWN = frozenset({"0001", "0002", "0003", "0004"})
+KNOWN = ("0001", "0002", "0003", "0004")
 """Every revision this version can start from, oldest first."""

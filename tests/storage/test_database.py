@@ -60,7 +60,7 @@ def test_the_newest_revision_is_the_one_that_is_expected() -> None:
 
 async def test_an_empty_database_is_migrated_and_the_engine_works_as_its_own_role(postgres: TestServer) -> None:
     with empty(postgres) as dsn:
-        with pytest.raises(DatabaseError, match="at revision none, not at 0001: migrate it first"):
+        with pytest.raises(DatabaseError, match=f"at revision none, not at {HEAD}: migrate it first"):
             await open_database(dsn, migrate=False)
         opened = await open_database(dsn)
         name = part(dsn, "dbname")
