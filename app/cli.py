@@ -92,10 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     ledger.add_argument("--home", type=Path, metavar="DIR")
     ledger.set_defaults(run=_ledger)
 
-    database = commands.add_parser("db", help="migrate or examine the database")
-    database.add_argument("work", choices=["migrate", "health"])
+    database = commands.add_parser("db", help="migrate, examine, back up or restore the database")
+    database.add_argument("work", choices=["migrate", "health", "backup", "restore"])
+    database.add_argument("target", nargs="?", type=Path, metavar="FILE", help="restore: the backup to put back")
     database.add_argument("--json", action="store_true")
-    database.add_argument("--home", type=Path, metavar="DIR")
+    _policy_options(database, "")
     database.set_defaults(run=_database)
 
     doctor = commands.add_parser("doctor", help="what works here, what is missing, and what to do")
@@ -197,7 +198,7 @@ def _ledger(chosen: argparse.Namespace) -> int:
 def _database(chosen: argparse.Namespace) -> int:
     from app.commands.database import run_database
 
-    return run_database(Options(home=chosen.home), chosen.work, as_json=chosen.json)
+    return run_database(_options(chosen, ""), chosen.work, chosen.target, as_json=chosen.json)
 
 
 def _doctor(chosen: argparse.Namespace) -> int:

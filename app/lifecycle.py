@@ -14,14 +14,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import structlog
 
 from app.door import DeskDoor
+from app.nightly import nightly
 from app.options import VERSION, UsageError
 from app.wiring import Asked, Engine, build
+from engine.clock import SystemClock
 from engine.domain import events as ev
 from engine.domain.canonical import time_text
 from engine.domain.events import AnyFact
 from engine.intake.api import create_app
 from engine.intake.server import serve as listen
 from engine.operations.story import words_of
+from storage.backup import backup
 from storage.database import Database, open_database
 from storage.embedded import EmbeddedPostgres
 from storage.ledger import PostgresLedger
@@ -41,9 +44,15 @@ async def database_of(asked: Asked) -> AsyncIterator[Database]:
 @contextlib.asynccontextmanager
 async def _server_of(asked: Asked) -> AsyncIterator[tuple[Database, EmbeddedPostgres | None]]:
     """The same with its server, where that is our own."""
+
+    async def keep_copy(dsn: str) -> None:
+        log.info("backup_before_migration", folder=str(asked.backups))
+        await backup(dsn, asked.backups, SystemClock().wall(), keep=asked.settings.backup.keep)
+
     url = os.environ.get("DATABASE_URL")
     if url:
-        database = await open_database(url, app_dsn=os.environ.get("DATABASE_APP_URL"))
+        app_dsn = os.environ.get("DATABASE_APP_URL")
+        database = await open_database(url, app_dsn=app_dsn, before_migration=keep_copy)
         try:
             yield database, None
         finally:
@@ -52,7 +61,7 @@ async def _server_of(asked: Asked) -> AsyncIterator[tuple[Database, EmbeddedPost
     postgres = EmbeddedPostgres(asked.home.database)
     dsn = await postgres.start()
     try:
-        database = await open_database(dsn)
+        database = await open_database(dsn, before_migration=keep_copy)
         try:
             yield database, postgres
         finally:
@@ -76,8 +85,11 @@ async def serve(asked: Asked, face: Face) -> None:
             async with asyncio.TaskGroup() as tasks:
                 # The server is looked after until the last fact is in it.
                 if postgres is not None:
-                    watching = tasks.create_task(postgres.run(_reporter(engine)), name="database server")
+                    keeper = postgres.run(_reporter(engine, "database_server"))
+                    watching = tasks.create_task(keeper, name="database server")
+                night = tasks.create_task(nightly(asked, SystemClock(), _reporter(engine, "backup")), name="nightly")
                 await _run(engine, ledger, face)
+                night.cancel()
                 if postgres is not None:
                     watching.cancel()
         finally:
@@ -98,15 +110,15 @@ def _log_facts(facts: Sequence[AnyFact]) -> None:
             log.info(fact.kind, seq=fact.seq, at=time_text(fact.at), says=words_of(fact))
 
 
-def _reporter(engine: Engine) -> Callable[[str], None]:
-    """Shows what the database server's keeper says among the problems, until it says that all is well again."""
+def _reporter(engine: Engine, who: str) -> Callable[[str], None]:
+    """Shows what a keeper (of the server, of backups) says among the problems, until it says that all is well again."""
     shown: list[str] = []
 
     def report(problem: str) -> None:
         engine.problems[:] = [one for one in engine.problems if one not in shown]
         shown[:] = [problem] if problem else []
         engine.problems += shown
-        log.warning("database_server", problem=problem or "none, it is back")
+        log.warning(who, problem=problem or "none, it is well again")
 
     return report
 

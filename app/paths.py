@@ -90,6 +90,13 @@ def resources() -> Path:
     return (Path(bundle) if bundle else Path(__file__).resolve().parent.parent) / "resources"
 
 
+def program() -> list[str]:
+    """The command that starts this program anew, also inside a built application."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable]
+    return [sys.executable, str(Path(__file__).resolve().parent.parent / "main.py")]
+
+
 @contextmanager
 def throwaway_home(what: str) -> Iterator[Path]:
     """A home that is gone afterwards, for replays, smoke runs and benchmarks."""

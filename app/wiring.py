@@ -46,6 +46,12 @@ class Asked:
     calendar: Calendar
     fees: FeeTable
 
+    @property
+    def backups(self) -> Path:
+        """Where backups of this home's ledger are kept."""
+        told = self.settings.backup.folder
+        return Path(told).expanduser().absolute() if told else self.home.backups
+
     def credentials(self) -> Credentials:
         secrets = self.secrets
         return Credentials(

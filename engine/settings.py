@@ -211,6 +211,15 @@ class ExitSettings(Section):
     iv_minutes: int = Field(15, ge=1, description="IV crush alert: within this many minutes")
 
 
+class BackupSettings(Section):
+    """Copies of the ledger."""
+
+    nightly: bool = Field(True, description="Back the ledger up once a night while an engine runs")
+    at: str = Field("18:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="When, New York time")
+    keep: int = Field(14, ge=1, le=1000, description="Backups that are kept")
+    folder: str = Field("", description="Where they are kept, another disk at best; empty: backups in the home")
+
+
 class Settings(Section):
     account: AccountSettings = AccountSettings()
     intake: IntakeSettings = IntakeSettings()
@@ -220,6 +229,7 @@ class Settings(Section):
     approvals: ApprovalSettings = ApprovalSettings()
     paper: PaperSettings = PaperSettings()
     exits: ExitSettings = ExitSettings()
+    backup: BackupSettings = BackupSettings()
 
 
 class SettingError(ValueError):

@@ -7,6 +7,7 @@ as a role that can only add facts. What could not be arranged is in `problems`: 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psycopg
@@ -53,8 +54,15 @@ class Database:
         return shown(self.app)
 
 
-async def open_database(dsn: str, *, app_dsn: str | None = None, migrate: bool = True) -> Database:
-    """Check, migrate and open a database.
+async def open_database(
+    dsn: str,
+    *,
+    app_dsn: str | None = None,
+    migrate: bool = True,
+    before_migration: Callable[[str], Awaitable[object]] | None = None,
+) -> Database:
+    """Check, migrate and open a database. `before_migration` gets the owner's address when tables that are there
+    already are about to be changed; if it raises, nothing is changed.
 
     Raises `LedgerAway` when it cannot be reached, `DatabaseError` when it cannot be used: too old, not UTF-8, made by a
     newer version, or not to be migrated (`migrate` False).
@@ -79,6 +87,8 @@ async def open_database(dsn: str, *, app_dsn: str | None = None, migrate: bool =
                 raise DatabaseError(
                     f"database {shown(dsn)} is at revision {found or 'none'}, not at {HEAD}: migrate it first"
                 )
+            if found is not None and before_migration is not None:
+                await before_migration(dsn)
             await _upgrade(dsn)
         access = await roles.arrange(owner, dsn, app_dsn)
         await owner.execute(

@@ -28,3 +28,7 @@ class LedgerFailed(StorageError):
 
 class ChainForked(LedgerFailed):
     """The chain in the database is not the one this engine wrote: another writer, a restored backup, or tampering."""
+
+
+class BackupFailed(StorageError):
+    """There is no sound backup, or it could not be restored; what was there before is untouched."""

@@ -178,3 +178,42 @@ def test_bad_lines_and_files_of_a_replay_end_with_2_and_one_line(
         assert err.startswith("strikedesk: ")
         assert len(err.splitlines()) == 1
         assert said in err
+
+
+def test_a_ledger_is_backed_up_and_put_back_from_the_command_line(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path
+) -> None:
+    folder = ["--set", f"backup.folder={tmp_path / 'copies'}"]
+    code, out, _ = run(capsys, home, "db", "backup", "--json", *folder)
+    made = json.loads(out)
+    assert code == 0
+    assert made["kept"] == 1
+    code, out, _ = run(capsys, home, "db", "health", "--json", *folder)
+    health = json.loads(out)
+    assert (health["backups"], health["facts"]) == (1, made["facts"])
+    assert health["tables_mb"]["ledger"] > 0
+    assert health["free_gb"] > 0
+    code, out, _ = run(capsys, home, "db", "restore", made["file"], "--json")
+    restored = json.loads(out)
+    assert (code, restored["facts"], restored["head"]) == (0, made["facts"], made["head"])
+    assert restored["former"].startswith("strikedesk_before_")
+    assert run(capsys, home, "ledger", "verify")[0] == 0
+    assert run(capsys, home, "ledger", "rebuild")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["restore"], "name the backup"),
+        (["backup", "somewhere"], "takes nothing more"),
+        (["restore", "missing.dump"], "missing.dump: there is no such file"),
+        (["backup", "--set", "backup.keep=0"], "backup.keep"),
+    ],
+)
+def test_wrong_use_of_backups_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], home: Path, arguments: list[str], said: str
+) -> None:
+    code, _, error = run(capsys, home, "db", *arguments)
+    assert code == 2
+    assert said in error
+    assert error.count("\n") == 1

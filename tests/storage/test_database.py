@@ -243,3 +243,22 @@ def test_an_address_is_shown_without_its_password() -> None:
     text = shown("postgresql://me:sesame@db.example:6543/desk")
     assert text == "desk on db.example:6543 as me"
     assert shown("postgresql:///desk") == "desk on localhost as this user"
+
+
+async def test_a_ledger_is_copied_before_its_tables_change_and_left_alone_when_that_fails(
+    database_dsn: str, postgres: TestServer
+) -> None:
+    asked: list[str] = []
+
+    async def refuse(dsn: str) -> None:
+        asked.append(dsn)
+        raise DatabaseError("no room for a backup")
+
+    await (await open_database(database_dsn, before_migration=refuse)).close()
+    assert asked == []  # it is at the newest revision
+    postgres.execute(f"UPDATE strikedesk.alembic_version SET version_num = '{KNOWN[-2]}'", database_dsn)
+    with pytest.raises(DatabaseError, match="no room for a backup"):
+        await open_database(database_dsn, before_migration=refuse)
+    assert len(asked) == 1
+    with psycopg.connect(database_dsn) as connection:
+        assert connection.execute("SELECT version_num FROM strikedesk.alembic_version").fetchone() == (KNOWN[-2],)

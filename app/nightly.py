@@ -1,0 +1,93 @@
+"""What an engine does once a night: a proved backup of its ledger, in a process of its own and at a low priority.
+
+Called by the lifecycle. It never touches the ledger itself, and an engine stops without waiting for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
+from typing import IO
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from app.paths import program
+from app.wiring import Asked
+from engine.ports import Clock
+from storage.backup import backups
+
+log = structlog.get_logger("nightly")
+
+NEW_YORK = ZoneInfo("America/New_York")
+MISSED = timedelta(hours=26)
+"""A newest backup older than this means that a night was missed: the machine was off."""
+SETTLING = timedelta(minutes=10)
+"""A missed night is made up for this long after the start, when the start is over."""
+_LOOK = 30.0
+_POLL = 0.2
+_NICENESS = 10
+
+
+def next_run(now: datetime, last: datetime | None, at: time) -> datetime:
+    """When the next backup is due (UTC): the next `at` of New York's clock, or soon when a night was missed."""
+    if last is None or now - last > MISSED:
+        return now + SETTLING
+    local = now.astimezone(NEW_YORK)
+    due = local.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
+    # A day later by the wall clock, not 24 hours later: the clock may change in between.
+    return (due if due > local else due + timedelta(days=1)).astimezone(now.tzinfo)
+
+
+async def nightly(asked: Asked, clock: Clock, report: Callable[[str], None]) -> None:
+    """Serve until cancelled. `report` is told what went wrong, and with an empty text that a backup is there again."""
+    settings = asked.settings.backup
+    if not settings.nightly:
+        return
+    at = time.fromisoformat(settings.at)
+    made = await asyncio.to_thread(backups, asked.backups)
+    due = next_run(clock.wall(), made[0][1].made if made else None, at)
+    failed = False
+    while True:
+        # Short looks instead of one long sleep: a laptop sleeps too, and its clock goes on.
+        while clock.wall() < due:  # noqa: ASYNC110 - a clock sets no event
+            await asyncio.sleep(_LOOK)
+        problem = await run_backup(asked)
+        if problem:
+            report(f"the nightly backup failed: {problem}")
+        elif failed:
+            report("")
+        failed = bool(problem)
+        due = next_run(clock.wall(), clock.wall(), at)
+
+
+async def run_backup(asked: Asked) -> str:
+    """One backup by `db backup`. Empty when it was made, else what that command said."""
+    command = [*program(), "db", "backup", "--home", str(asked.home.root)]
+    command += ["--set", f"backup.folder={asked.backups}", "--set", f"backup.keep={asked.settings.backup.keep}"]
+    with tempfile.TemporaryFile() as said:
+        child = _start(command, said)
+        try:
+            while child.poll() is None:  # noqa: ASYNC110 - a child process sets no event
+                await asyncio.sleep(_POLL)
+        except BaseException:
+            child.send_signal(signal.SIGINT)  # as Ctrl-C: it takes its own server along
+            await asyncio.shield(asyncio.to_thread(child.wait, 20))
+            raise
+        said.seek(0)
+        words = " ".join(said.read().decode(errors="replace").split())
+    log.info("backup", says=words, code=child.returncode)
+    return words[-500:] if child.returncode else ""
+
+
+def _start(command: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
+    return child
