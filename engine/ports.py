@@ -14,7 +14,7 @@ from typing import Protocol
 from engine.domain.chain import Chain
 from engine.domain.entities import Order
 from engine.domain.events import AnyFact
-from engine.domain.values import OptionContract, Quote, Refusal, Value
+from engine.domain.values import OptionContract, OrderState, Quote, Refusal, Side, Value
 
 
 class Clock(Protocol):
@@ -85,11 +85,24 @@ class Ledger(Protocol):
         ...
 
 
-class BrokerReport(Value, frozen=True, kw_only=True, tag_field="report", tag=True):
-    """The broker's word about one of our orders."""
+class BrokerAway(Exception):
+    """The broker cannot be asked now. What it knows is unknown, not empty."""
+
+
+class BrokerWord(Value, frozen=True, kw_only=True, tag_field="report", tag=True):
+    """Anything a broker says by itself. `at` is the broker's moment where it gives one, else ours (UTC)."""
+
+    at: datetime
+
+
+class BrokerReport(BrokerWord, frozen=True, kw_only=True):
+    """The broker's word about one of our orders, named by our id.
+
+    Words may come late, twice and in any order: a fill before its acknowledgement, a fill after a cancel. They may also
+    be lost, but only with the connection: every loss is followed by `Disconnected`.
+    """
 
     order: str
-    at: datetime
 
 
 class Accepted(BrokerReport, frozen=True, kw_only=True):
@@ -108,6 +121,8 @@ class Filled(BrokerReport, frozen=True, kw_only=True):
 
 
 class Cancelled(BrokerReport, frozen=True, kw_only=True):
+    """It works no more. Executions from before may still be on their way, and they count."""
+
     reason: str
 
 
@@ -119,13 +134,101 @@ class Expired(BrokerReport, frozen=True, kw_only=True):
     pass
 
 
-Sink = Callable[[BrokerReport], None]
+class Disconnected(BrokerWord, frozen=True, kw_only=True):
+    """The way to the broker is broken (1100, a closed socket). What was handed over or said around this moment may be
+    lost; orders that rest at the broker go on resting, and may be filled, without a word."""
+
+    reason: str
+
+
+class Reconnected(BrokerWord, frozen=True, kw_only=True):
+    """The way is there: at first, and after each `Disconnected`. `data_lost` is 1101 (subscriptions must be made again),
+    False is 1102. In both cases words of the gap are lost, and evidence is asked for before anything is sent."""
+
+    data_lost: bool = False
+
+
+class BrokerOrder(Value, frozen=True, kw_only=True):
+    """One order as the broker's books have it, ours or not."""
+
+    order: str
+    """Our id, which the broker keeps beside its own (orderRef); empty where the order is not ours."""
+    broker_id: str
+    """The broker's own id: for a person's eye. Never a key, for it may be given out again after a restart of theirs."""
+    what: str
+    """OSI symbol of the contract; for anything else what the broker calls it."""
+    side: Side
+    quantity: int
+    filled: int
+    state: OrderState
+    """WORKING or PARTIALLY_FILLED among the open orders; FILLED, CANCELLED, REJECTED or EXPIRED among the completed."""
+    limit: Decimal | None = None
+    reason: str = ""
+
+    @property
+    def remaining(self) -> int:
+        return self.quantity - self.filled
+
+
+class BrokerExecution(Value, frozen=True, kw_only=True):
+    """One execution as the broker's books have it, ours or not. `price` per share, `fees` dollars."""
+
+    execution: str
+    order: str
+    """Our id; empty where the order was not ours."""
+    at: datetime
+    what: str
+    side: Side
+    quantity: int
+    price: Decimal
+    fees: Decimal
+
+
+class ForeignFilled(BrokerWord, frozen=True, kw_only=True):
+    """An execution in our account that no order of ours made: by phone, by another program, an exercise."""
+
+    execution: BrokerExecution
+
+
+class Evidence(Value, frozen=True, kw_only=True):
+    """What the broker's books say, asked for in this order: open orders, completed orders, executions. So an order that
+    ends while it asks is in one of them, and every fill that an order shows is among the executions.
+
+    A part that could not be had, or not whole, is None: unknown, never empty. What is there counts all the same.
+    """
+
+    since: datetime
+    """Completed orders and executions from this moment on are all here (UTC). Absence proves nothing about an older one."""
+    open_orders: tuple[BrokerOrder, ...] | None
+    completed: tuple[BrokerOrder, ...] | None
+    executions: tuple[BrokerExecution, ...] | None
+
+    @property
+    def complete(self) -> bool:
+        return self.open_orders is not None and self.completed is not None and self.executions is not None
+
+
+Sink = Callable[[BrokerWord], None]
 
 
 class Broker(Protocol):
-    """Where orders go. Calls only hand over; what happened comes back through the sink, possibly more than once."""
+    """Where orders go. Calls only hand over; what happened comes back through the sink, possibly more than once.
+
+    Our id is the only key of an order and the execution's id the only key of a fill. A broker's adapter carries our id
+    to the broker and back, made unique to this ledger where the account is shared, and keeps no other memory: after a
+    restart of either side the books can be asked by it.
+
+    No call raises because the way to the broker is broken: what is handed over then is lost, as on the way.
+    """
 
     name: str
+    durable_handover: bool
+    """The broker outlives this process: that an order is about to be handed over must be durable before it is, for after
+    a crash only evidence can tell whether it was. It speaks `Reconnected` before anything is sent to it. False for a
+    broker inside this process, which dies with it: there the intent being durable is enough."""
+    settle_seconds: float
+    """How long what is handed over may be on its way. An order handed over longer than this before evidence was asked
+    for, and in no part of that complete evidence, did not arrive and never will."""
 
     def connect(self, sink: Sink) -> None: ...
 
@@ -134,13 +237,20 @@ class Broker(Protocol):
         ...
 
     def replace(self, order_id: str, limit: Decimal) -> None:
-        """New limit for a working order."""
+        """New limit for a working order. An order that does not work there is left alone, and nothing new is made."""
         ...
 
-    def cancel(self, order_id: str) -> None: ...
+    def cancel(self, order_id: str) -> None:
+        """Cancel whatever works under our id, should there be two of it. Nothing there: nothing happens."""
+        ...
 
     def restore(self, orders: Sequence[Order]) -> None:
-        """After a restart: the orders we believe to be open, with what was filled so far."""
+        """After a restart: the orders we believe to be open, with what was filled so far. Sends nothing."""
+        ...
+
+    async def evidence(self) -> Evidence:
+        """Ask for the broker's books. Raises `BrokerAway` when it cannot be asked; the caller sets the time limit and
+        may cancel. Words that arrive meanwhile go to the sink as always."""
         ...
 
 

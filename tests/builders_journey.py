@@ -29,7 +29,7 @@ from engine.market.bars import BarBook, Minutes
 from engine.market.quotes import MarketBook
 from engine.orders.fees import us_option_fees
 from engine.orders.paper import PaperBroker
-from engine.ports import Broker, BrokerReport, Sink
+from engine.ports import Broker, BrokerAway, BrokerWord, Evidence, Sink
 from engine.pricing import european, expiry_moment, year_fraction
 from engine.sessions import Calendar, Session
 from engine.settings import Settings, with_overrides
@@ -99,8 +99,12 @@ class HandBroker:
     """A broker that does only what the test says: it may answer late, twice, out of order, or never."""
 
     name = "hand"
+    durable_handover = False
+    settle_seconds = 5.0
 
     def __init__(self) -> None:
+        self.books: Evidence | None = None
+        """What it answers when asked; None: it cannot be asked."""
         self.submitted: list[Order] = []
         self.replaced: list[tuple[str, Decimal]] = []
         self.cancelled: list[str] = []
@@ -121,6 +125,11 @@ class HandBroker:
 
     def restore(self, orders: Sequence[Order]) -> None:
         self.restored += [order.id for order in orders]
+
+    async def evidence(self) -> Evidence:
+        if self.books is None:
+            raise BrokerAway("nobody answers")
+        return self.books
 
 
 class Desk:
@@ -252,7 +261,7 @@ class Desk:
     def quote(self, contract: OptionContract, bid: str | None, ask: str | None, size: int | None = 50) -> None:
         self.market.put(contract, bid, ask, self.now, size)
 
-    def say(self, *reports: BrokerReport) -> None:
+    def say(self, *reports: BrokerWord) -> None:
         """The broker's words, all at once."""
         self.player.perform(lambda step: self.journey.report(step, reports))
 

@@ -24,7 +24,7 @@ from engine.intake.doors import Answer
 from engine.intake.payloads import Heard
 from engine.journey.step import Cancel, Effect, Replace, Send, Step
 from engine.journey.story import Journey
-from engine.ports import Broker, BrokerReport, Ledger, LedgerAway
+from engine.ports import Broker, BrokerWord, Ledger, LedgerAway
 
 T = TypeVar("T")
 log = structlog.get_logger("conductor")
@@ -109,7 +109,7 @@ class Conductor:
         self._hearing = 0
         self._handing = 0
         """Steps whose effects wait for their commit."""
-        self._reports: deque[BrokerReport] = deque()
+        self._reports: deque[BrokerWord] = deque()
         self._stepping = self._stopping = False
         self._last: asyncio.Future[None] | None = None
         self._watchers: list[Watcher] = []
@@ -239,7 +239,7 @@ class Conductor:
         if not self._failure.done():
             self._failure.set_exception(error)
 
-    def _reported(self, report: BrokerReport) -> None:
+    def _reported(self, report: BrokerWord) -> None:
         self._reports.append(report)
         if not self._stepping:
             asyncio.get_running_loop().call_soon(self._take_reports)

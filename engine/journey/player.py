@@ -20,7 +20,7 @@ from engine.journey.conductor import Matching
 from engine.journey.step import Cancel, Replace, Send, Step
 from engine.journey.story import Journey
 from engine.market.recording import RecordedMarket
-from engine.ports import Broker, BrokerReport, Ledger
+from engine.ports import Broker, BrokerWord, Ledger
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Player:
         self._clock = clock
         self._market = market
         self._read = read
-        self._reports: list[BrokerReport] = []
+        self._reports: list[BrokerWord] = []
         self._last: asyncio.Future[None] | None = None
         broker.connect(self._reports.append)
 

@@ -17,7 +17,7 @@ from engine.intake.payloads import Heard
 from engine.journey import answering, clockwork, exiting, hearing, holding, ordering, weighing
 from engine.journey.hearing import Known
 from engine.journey.step import Live, Step, World
-from engine.ports import BrokerReport, Clock
+from engine.ports import BrokerReport, BrokerWord, Clock
 from engine.state import State
 
 
@@ -81,10 +81,11 @@ class Journey:
         """5. A durable intent is about to be handed to the broker. False when it must not be sent any more."""
         return ordering.submitted(step, order, broker)
 
-    def report(self, step: Step, reports: Sequence[BrokerReport]) -> None:
+    def report(self, step: Step, reports: Sequence[BrokerWord]) -> None:
         """6. The broker's word: accepted, filled, cancelled. Fills open, grow, shrink and close positions."""
         for report in reports:
-            ordering.reported(step, report)
+            if isinstance(report, BrokerReport):
+                ordering.reported(step, report)
         exiting.fulfil(step)
 
     def held(self) -> list[Position]:

@@ -2,11 +2,13 @@
 
 The wiring makes it; the journey submits, and calls `match` after every market batch and clock tick. It never asks for
 a quote of the future: an order takes the newest quote known when it arrives, what rests is tried on later ones.
-Every report reaches the sink before the call returns, so a sink must queue, not act.
+Every report reaches the sink before the call returns, so a sink must queue, not act. It lives and dies with this
+process: what it did before, only the ledger knows.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -29,12 +31,28 @@ from engine.domain.values import (
 )
 from engine.orders.fees import Bill, FeeTable, bill_after, bill_of
 from engine.orders.fills import fill, shown, usable
-from engine.ports import Accepted, BrokerReport, Cancelled, Clock, Expired, Filled, Quotes, Rejected, Sink
+from engine.ports import (
+    Accepted,
+    BrokerExecution,
+    BrokerOrder,
+    BrokerReport,
+    Cancelled,
+    Clock,
+    Evidence,
+    Expired,
+    Filled,
+    Quotes,
+    Rejected,
+    Sink,
+)
 from engine.sessions import Calendar, Session, new_york_day
 from engine.settings import Settings
 
 EDGE = timedelta(minutes=5)
 """The first and last minutes of a session, in which slippage doubles."""
+
+BOOKS = 10_000
+"""Completed orders, and executions, that its books go back."""
 
 
 @dataclass(slots=True)
@@ -56,6 +74,8 @@ class PaperBroker:
     """See the module. Slippage, sizes and ages come from `settings`, fees from `table`."""
 
     name = "paper"
+    durable_handover = False
+    settle_seconds = 0.0
 
     def __init__(self, quotes: Quotes, clock: Clock, calendar: Calendar, settings: Settings, table: FeeTable) -> None:
         self._quotes = quotes
@@ -67,6 +87,9 @@ class PaperBroker:
         self._working: dict[str, _Working] = {}
         self._done: set[str] = set()
         self._taken: dict[tuple[OptionContract, Side], tuple[Quote, int]] = {}
+        self._since = clock.now()
+        self._completed: deque[tuple[datetime, BrokerOrder]] = deque()
+        self._executions: deque[BrokerExecution] = deque()
 
     def connect(self, sink: Sink) -> None:
         self._sink = sink
@@ -85,7 +108,7 @@ class PaperBroker:
         refusal = self._refusal(order, now)
         if refusal is not None:
             self._done.add(order.id)
-            self._report(Rejected(order=order.id, at=now, refusal=refusal))
+            self._finish(order, Rejected(order=order.id, at=now, refusal=refusal))
             return
         self._working[order.id] = _Working(
             order=order, bound=order.limit, session=self._calendar.session_at(now), bill=Bill()
@@ -129,6 +152,15 @@ class PaperBroker:
             )
             if order.state in (OrderState.SUBMITTING, OrderState.UNKNOWN):
                 self._report(Accepted(order=order.id, at=now))
+
+    async def evidence(self) -> Evidence:
+        """The books of this process, always whole: from its start, or as far back as they go, on."""
+        return Evidence(
+            since=self._since,
+            open_orders=tuple(_booked(working.order) for working in self._working.values()),
+            completed=tuple(order for _, order in self._completed),
+            executions=tuple(self._executions),
+        )
 
     def match(self, now: datetime | None = None) -> None:
         """Expire what outlived its session, and try the rest, oldest first, on quotes they have not met yet. `now` is
@@ -210,6 +242,9 @@ class PaperBroker:
             average=average_after(order.average, order.filled, found.price, found.quantity),
             fees=order.fees + report.fees,
         )
+        self._executions.append(_execution(order, report))
+        if len(self._executions) > BOOKS:
+            self._since = max(self._since, self._executions.popleft().at)
         working.bill = bill
         working.filled_on = quote
         if order.type is OrderType.MARKETABLE:
@@ -239,14 +274,58 @@ class PaperBroker:
         return min(self._quotes.max_age, setting)
 
     def _close(self, order_id: str, report: BrokerReport) -> None:
-        del self._working[order_id]
+        working = self._working.pop(order_id)
         self._done.add(order_id)
+        self._finish(working.order, report)
+
+    def _finish(self, order: Order, report: BrokerReport) -> None:
+        self._completed.append((report.at, _booked(order, report)))
+        if len(self._completed) > BOOKS:
+            self._since = max(self._since, self._completed.popleft()[0])
         self._report(report)
 
     def _report(self, report: BrokerReport) -> None:
         if self._sink is None:
             raise RuntimeError("the paper broker was used before connect()")
         self._sink(report)
+
+
+def _booked(order: Order, last: BrokerReport | None = None) -> BrokerOrder:
+    """An order as the books have it: while it works, or with the word that ended it."""
+    state, reason = OrderState.PARTIALLY_FILLED if order.filled else OrderState.WORKING, ""
+    match last:
+        case Filled():
+            state = OrderState.FILLED
+        case Cancelled(reason=reason):
+            state = OrderState.CANCELLED
+        case Rejected(refusal=refusal):
+            state, reason = OrderState.REJECTED, refusal.text
+        case Expired():
+            state = OrderState.EXPIRED
+    return BrokerOrder(
+        order=order.id,
+        broker_id=order.id,
+        what=order.contract.osi,
+        side=order.side,
+        quantity=order.quantity,
+        filled=order.filled,
+        state=state,
+        limit=order.limit,
+        reason=reason,
+    )
+
+
+def _execution(order: Order, report: Filled) -> BrokerExecution:
+    return BrokerExecution(
+        execution=report.execution,
+        order=order.id,
+        at=report.at,
+        what=order.contract.osi,
+        side=order.side,
+        quantity=report.quantity,
+        price=report.price,
+        fees=report.fees,
+    )
 
 
 def _bound_after_restart(order: Order) -> Decimal | None:

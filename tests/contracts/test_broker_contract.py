@@ -20,7 +20,7 @@ from engine.domain.values import Code, OrderState, OrderType, Side, TimeInForce
 from engine.orders.fees import us_option_fees
 from engine.orders.oms import is_news, order_after
 from engine.orders.paper import PaperBroker
-from engine.ports import Accepted, Broker, BrokerReport, Cancelled, Expired, Filled, Rejected, Sink
+from engine.ports import Accepted, Broker, BrokerReport, BrokerWord, Cancelled, Expired, Filled, Rejected, Sink
 from engine.settings import Settings
 from tests.builders_trading import CALENDAR, NOON, WEEKLY, HandQuotes, d, order, quote, seconds
 
@@ -74,7 +74,9 @@ class Account:
         self.orders: dict[str, Order] = {}
         self.broker = bench.connect(self.hear)
 
-    def hear(self, report: BrokerReport) -> None:
+    def hear(self, report: BrokerWord) -> None:
+        if not isinstance(report, BrokerReport):
+            return
         self.heard.append(report)
         made = self.orders[report.order]
         if is_news(made, report):

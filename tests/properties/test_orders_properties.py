@@ -30,7 +30,7 @@ from engine.orders.fees import Bill, bill_after, bill_of, fees, us_option_fees
 from engine.orders.fills import fill, slippage_fraction
 from engine.orders.oms import IllegalTransition, order_after
 from engine.orders.paper import PaperBroker
-from engine.ports import BrokerReport, Filled
+from engine.ports import BrokerWord, Filled
 from engine.settings import PaperSettings, Settings
 from tests.builders_trading import CALENDAR, FRIDAY, NOON, WEEKLY, HandQuotes, filled, intended, order, seconds
 
@@ -201,7 +201,7 @@ def test_a_fill_is_never_better_than_the_market_nor_worse_than_the_limit(
     wanted=st.lists(st.tuples(sides, st.integers(1, 20)), min_size=1, max_size=6),
 )
 def test_no_quote_ever_gives_more_than_it_shows(sizes: list[int], wanted: list[tuple[Side, int]]) -> None:
-    clock, quotes, said = SetClock(NOON), HandQuotes(), list[BrokerReport]()
+    clock, quotes, said = SetClock(NOON), HandQuotes(), list[BrokerWord]()
     broker = PaperBroker(quotes, clock, CALENDAR, Settings(), TABLE)
     broker.connect(said.append)
     for number, size in enumerate(sizes):

@@ -38,7 +38,7 @@ from engine.portfolio.attribution import (
 )
 from engine.portfolio.positions import position_after_buy, position_after_sell, position_after_settlement
 from engine.portfolio.settlement import settle
-from engine.ports import Accepted, BrokerReport, Cancelled, Expired, Filled, Rejected
+from engine.ports import Accepted, BrokerReport, BrokerWord, Cancelled, Expired, Filled, Rejected
 from engine.settings import Settings
 from tests.builders_trading import CALENDAR, NOON, WEEKLY, HandQuotes, filled, order, seconds, ticket
 
@@ -175,7 +175,8 @@ class Closers(RuleBasedStateMachine):
     def hear_again(self, data: st.DataObject) -> None:
         self.fold(data.draw(st.sampled_from(self.heard)))
 
-    def hear(self, report: BrokerReport) -> None:
+    def hear(self, report: BrokerWord) -> None:
+        assert isinstance(report, BrokerReport)
         self.heard.append(report)
         self.fold(report)
 

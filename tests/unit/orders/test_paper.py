@@ -14,7 +14,7 @@ from engine.domain.entities import Order
 from engine.domain.values import Code, OptionContract, OrderState, OrderType, Side, TimeInForce
 from engine.orders.fees import NO_FEES, us_option_fees
 from engine.orders.paper import PaperBroker
-from engine.ports import Accepted, BrokerReport, Cancelled, Expired, Filled, Rejected
+from engine.ports import Accepted, BrokerWord, Cancelled, Expired, Filled, Rejected
 from engine.settings import Settings, with_overrides
 from tests.builders_trading import (
     CALENDAR,
@@ -38,7 +38,7 @@ class Desk:
     def __init__(self, now: datetime = NOON, settings: Settings | None = None, *, fees: bool = False) -> None:
         self.clock = SetClock(now)
         self.quotes = HandQuotes()
-        self.said: list[BrokerReport] = []
+        self.said: list[BrokerWord] = []
         self.settings = settings or Settings()
         self.fees = us_option_fees() if fees else NO_FEES
         self.broker = self.open_broker()

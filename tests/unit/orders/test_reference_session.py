@@ -13,7 +13,7 @@ from engine.clock import SetClock
 from engine.domain.values import OptionContract, Quote, Right, Side
 from engine.orders.fees import NO_FEES, us_option_fees
 from engine.orders.paper import PaperBroker
-from engine.ports import BrokerReport, Filled
+from engine.ports import BrokerWord, Filled
 from engine.sessions import Calendar
 from engine.settings import Settings, with_overrides
 from tests.builders_trading import HandQuotes, order
@@ -54,7 +54,7 @@ def trades_of(folder: Path, settings: Settings, *, fees: bool) -> list[tuple[Dec
     with (folder / "SPY_20230803_reference_session.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     clock = SetClock(datetime(2023, 8, 3, 13, 30, tzinfo=UTC))
-    said: list[BrokerReport] = []
+    said: list[BrokerWord] = []
     broker = PaperBroker(RecordedOpens(folder, clock), clock, CALENDAR, settings, us_option_fees() if fees else NO_FEES)
     broker.connect(said.append)
     found = []
