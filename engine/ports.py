@@ -48,31 +48,58 @@ class LedgerAway(Exception):
     """The database cannot be reached now. Nothing was acknowledged; senders should try again."""
 
 
+class Spooled(Value, frozen=True, kw_only=True):
+    """The database is slow or away: facts are durable in the local spool and wait there, in order, to be moved over."""
+
+    facts: int
+    """Durable in the spool and not known to be in the database."""
+    seconds: float
+    """Since the database last kept up."""
+    reason: str
+    """In a person's words."""
+
+
 class Ledger(Protocol):
     """Append-only and hash-chained, one writer. Facts in flight share a commit."""
 
     @property
     def head(self) -> Head:
-        """The last durable fact."""
+        """The last durable fact: in the database or in the spool."""
         ...
 
     @property
     def available(self) -> bool:
-        """False while the database is away: intake answers 503 and no risk is added."""
+        """False while no fact can be made durable, neither in the database nor in a spool: intake answers 503 and no
+        risk is added."""
+        ...
+
+    @property
+    def spooled(self) -> Spooled | None:
+        """What is durable in the spool only; None while the database keeps up."""
         ...
 
     def append(self, facts: Sequence[AnyFact], changes: Sequence[Change], keys: Mapping[str, int]) -> Future[None]:
         """Queue facts (seq contiguous with what was queued before), the projection rows they change, and new dedupe
-        keys (key -> seq). Done when all are committed together. While the database is away the future waits; facts
-        are kept in order and written once it is back."""
+        keys (key -> seq). Done when all are durable together: committed, or in the fsynced spool of a database that is
+        slow or away. Where there is no spool, or it is full, the future waits; facts are kept in order and written
+        once they can be."""
         ...
 
     async def projections(self, kinds: Iterable[str]) -> Sequence[tuple[str, str, bytes]]:
         """Current rows `(kind, key, canonical body)` of these kinds, in the order they were last changed."""
         ...
 
+    async def projected(self) -> int:
+        """The last fact that changed a projection row; 0 before the first. What came after it changed none, or its
+        changes are missing: a start folds those few facts again."""
+        ...
+
     async def keys(self, after: int) -> Mapping[str, int]:
         """Dedupe keys whose seq is greater than `after`."""
+        ...
+
+    async def find(self, key: str) -> int | None:
+        """The fact that brought this dedupe key, however long ago. Raises `LedgerAway` when that cannot be known."""
         ...
 
     def facts(self, after: int = 0, until: int | None = None) -> AsyncIterator[AnyFact]:

@@ -17,7 +17,7 @@ from typing import NoReturn
 import psycopg
 
 from engine.domain.events import AnyFact
-from engine.ports import Change, Head, LedgerAway
+from engine.ports import Change, Head, LedgerAway, Spooled
 from storage import reading
 from storage.database import Database
 from storage.errors import ChainForked, EngineRunning, LedgerFailed
@@ -62,6 +62,10 @@ class PostgresLedger:
     @property
     def available(self) -> bool:
         return self._writer is not None and self._failure is None and not self._closing
+
+    @property
+    def spooled(self) -> Spooled | None:
+        return None
 
     @property
     def waiting(self) -> int:
@@ -133,6 +137,12 @@ class PostgresLedger:
 
     async def projections(self, kinds: Iterable[str]) -> Sequence[tuple[str, str, bytes]]:
         return await reading.projections(self._database.engine, kinds)
+
+    async def projected(self) -> int:
+        return await reading.projected(self._database.engine)
+
+    async def find(self, key: str) -> int | None:
+        return await reading.find(self._database.engine, key)
 
     async def keys(self, after: int) -> Mapping[str, int]:
         return await reading.keys(self._database.engine, after)

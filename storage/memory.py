@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from engine.domain.canonical import decode_fact
 from engine.domain.events import AnyFact
-from engine.ports import Change, Head, LedgerAway
+from engine.ports import Change, Head, LedgerAway, Spooled
 from storage.rows import NOTHING, Entry, Row, Tail, plain_text, stored_text
 
 
@@ -26,8 +26,10 @@ class MemoryLedger:
         self._projections: dict[tuple[str, str], str] = {}
         self._keys: dict[str, int] = {}
         self._effects: dict[int, list[int]] = {}
+        self._projected = 0
         self._held: deque[Entry] = deque()
-        self._away = False
+        self._away = self._spooling = False
+        self._away_since = 0.0
 
     @property
     def head(self) -> Head:
@@ -35,7 +37,14 @@ class MemoryLedger:
 
     @property
     def available(self) -> bool:
-        return not self._away
+        return not self._away or self._spooling
+
+    @property
+    def spooled(self) -> Spooled | None:
+        if not self._spooling:
+            return None
+        seconds = asyncio.get_running_loop().time() - self._away_since
+        return Spooled(facts=sum(len(entry.rows) for entry in self._held), seconds=seconds, reason="taken away")
 
     def append(
         self, facts: Sequence[AnyFact], changes: Sequence[Change], keys: Mapping[str, int]
@@ -44,13 +53,21 @@ class MemoryLedger:
         self._held.append(entry)
         if not self._away:
             self._commit()
+        elif self._spooling:
+            self._durable(entry)
         return entry.done
 
-    def hold(self, away: bool) -> None:
-        """Take the ledger away (appends wait, reads fail), or bring it back (what waited is written, in order)."""
-        self._away = away
+    def hold(self, away: bool, *, spool: bool = False) -> None:
+        """Take the ledger away (appends wait, reads fail), or bring it back (what waited is written, in order). With a
+        `spool` appends are durable meanwhile, as in a file; reads fail all the same."""
+        if away and not self._away:
+            self._away_since = asyncio.get_running_loop().time()
+        self._away, self._spooling = away, away and spool
         if not away:
             self._commit()
+        elif spool:
+            for entry in self._held:
+                self._durable(entry)
 
     def _commit(self) -> None:
         while self._held:
@@ -64,13 +81,17 @@ class MemoryLedger:
                 self._projections.pop(where, None)  # so that a changed row moves to the end
                 if change.body is not None:
                     self._projections[where] = change.body
+                self._projected = change.seq
             for key, seq in entry.keys:
                 self._keys.setdefault(key, seq)
-            if entry.rows:
-                last = entry.rows[-1]
-                self._head = Head(seq=last.seq, hash=last.hash, at=last.at)
-            if not entry.done.done():
-                entry.done.set_result(None)
+            self._durable(entry)
+
+    def _durable(self, entry: Entry) -> None:
+        if entry.rows and entry.rows[-1].seq > self._head.seq:
+            last = entry.rows[-1]
+            self._head = Head(seq=last.seq, hash=last.hash, at=last.at)
+        if not entry.done.done():
+            entry.done.set_result(None)
 
     def _present(self) -> None:
         if self._away:
@@ -85,9 +106,17 @@ class MemoryLedger:
             if kind in wanted
         ]
 
+    async def projected(self) -> int:
+        self._present()
+        return self._projected
+
     async def keys(self, after: int) -> Mapping[str, int]:
         self._present()
         return {plain_text(key): seq for key, seq in self._keys.items() if seq > after}
+
+    async def find(self, key: str) -> int | None:
+        self._present()
+        return self._keys.get(stored_text(key))
 
     async def facts(self, after: int = 0, until: int | None = None) -> AsyncIterator[AnyFact]:
         self._present()

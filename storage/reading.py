@@ -25,7 +25,9 @@ PAGE = 250
 _PROJECTIONS = text(
     "SELECT kind, key, body FROM strikedesk.projection WHERE kind = ANY (:kinds) ORDER BY seq, place, kind, key"
 )
+_PROJECTED = text("SELECT coalesce(max(seq), 0) FROM strikedesk.projection")
 _KEYS = text("SELECT key, seq FROM strikedesk.dedupe WHERE seq > :after")
+_KEY = text("SELECT seq FROM strikedesk.dedupe WHERE key = :key")
 _ROWS = text(
     "SELECT seq, at, kind, cause, symbol, body, hash, prev_hash FROM strikedesk.ledger"
     " WHERE seq > :after AND seq <= :until ORDER BY seq LIMIT :page"
@@ -74,6 +76,19 @@ async def all_projections(engine: AsyncEngine) -> Sequence[tuple[str, str, str]]
 async def keys(engine: AsyncEngine, after: int) -> Mapping[str, int]:
     async with session(engine) as connection:
         return {plain_text(key): seq for key, seq in await connection.execute(_KEYS, {"after": after})}
+
+
+async def find(engine: AsyncEngine, key: str) -> int | None:
+    """The fact that brought a key."""
+    async with session(engine) as connection:
+        seq: int | None = (await connection.execute(_KEY, {"key": stored_text(key)})).scalar()
+        return seq
+
+
+async def projected(engine: AsyncEngine) -> int:
+    """The last fact that changed a projection row; 0 where there is none."""
+    async with session(engine) as connection:
+        return int((await connection.execute(_PROJECTED)).scalar_one())
 
 
 async def pages(engine: AsyncEngine, after: int = 0, until: int | None = None) -> AsyncIterator[list[Row]]:

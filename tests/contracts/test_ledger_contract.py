@@ -226,6 +226,21 @@ async def test_a_key_stays_with_the_fact_that_brought_it(ledger: Ledger) -> None
     assert ledger.head.seq == 3
 
 
+async def test_one_key_is_found_however_old(ledger: Ledger) -> None:
+    await ledger.append(several(1, 3), [], {"one": 1, "a\\b\0": 3})
+    assert await ledger.find("one") == 1
+    assert await ledger.find("a\\b\0") == 3
+    assert await ledger.find("none") is None
+
+
+async def test_which_fact_changed_a_row_last(ledger: Ledger) -> None:
+    assert await ledger.projected() == 0
+    await ledger.append(several(1, 3), [row("a")], {})
+    await ledger.append([rejected(4)], [], {})
+    assert await ledger.projected() == 3
+    assert ledger.spooled is None
+
+
 # --- text of every kind ---------------------------------------------------------------------------------------------
 
 ODD = [
