@@ -1,8 +1,11 @@
-"""Black-Scholes-Merton: value and Greeks of European options, many at once.
+"""Black-Scholes-Merton and Black-76: value and Greeks of European options, many at once.
 
-Called by contract selection, sizing and marks. All arguments broadcast; all arrays are float64 of the broadcast shape.
-Units: `spot`, `strike` dollars; `t` years; `r`, `q`, `vol` fractions per year, continuously compounded. Never raises for
-t = 0 or vol = 0: there it returns the limit (the discounted intrinsic value and its derivatives).
+Called by contract selection, sizing, marks, risk and the scenarios. All arguments broadcast; all arrays are float64 of
+the broadcast shape. Units: `spot`, `forward`, `strike` dollars; `t` years; `r`, `q`, `vol` fractions per year,
+continuously compounded, of any sign but `vol`. Formulas: Merton 1973, Black 1976; derivatives by hand.
+
+Nothing raises: t ≤ 0 or vol = 0 give the limit (the discounted intrinsic value and its derivatives), NaN in any input and
+a negative price, strike or vol give NaN. Values are exact to a few 1e-16 of the larger leg.
 """
 
 from __future__ import annotations
@@ -11,18 +14,31 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
+
+from engine.pricing.kernels import european as kernels
+from engine.pricing.kernels.runtime import Kernel
 
 FloatArray = NDArray[np.float64]
 
 DAYS_A_YEAR = 365.0
-_INV_SQRT_2PI = 0.3989422804014327
-_EXP_FLOOR = -700.0
-"""exp() below this is subnormal, which is slow and adds nothing."""
+
+
+class Units(NamedTuple):
+    """What one unit of vol, time and rate is, where a sensitivity is per such a unit."""
+
+    vol: float
+    time: float
+    rate: float
+
+
+DESK = Units(vol=0.01, time=1.0 / DAYS_A_YEAR, rate=0.01)
+"""As traders read them: per vol point, per calendar day, per 1 % of the rate."""
+RAW = Units(vol=1.0, time=1.0, rate=1.0)
+"""As formulas and tables have them: per 1.00 of vol, per year, per 1.00 of the rate."""
 
 
 class GreeksArrays(NamedTuple):
-    """Value and sensitivities of one option on one share, in the desk's units."""
+    """Value and sensitivities of one option on one share; units of vol, time and rate are those asked for (`DESK`)."""
 
     value: FloatArray
     """Dollars per share."""
@@ -38,94 +54,118 @@ class GreeksArrays(NamedTuple):
     """Per 1 % of the rate."""
 
 
+class FullGreeks(NamedTuple):
+    """`GreeksArrays` and the second derivatives that hedgers use."""
+
+    value: FloatArray
+    delta: FloatArray
+    gamma: FloatArray
+    vega: FloatArray
+    theta: FloatArray
+    rho: FloatArray
+    vanna: FloatArray
+    """Change of delta per vol point."""
+    volga: FloatArray
+    """Change of vega per vol point."""
+    charm: FloatArray
+    """Change of delta per calendar day."""
+
+
 def price(
     spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike
 ) -> FloatArray:
-    """Value in dollars per share. NaN in, NaN out."""
-    terms = _terms(spot, strike, t, r, q, vol, is_call)
-    return terms.value()
+    """Value in dollars per share."""
+    return _run(kernels.VALUE, 1, None, spot, strike, t, r, q, vol, is_call)[0]
 
 
 def greeks(
-    spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike
+    spot: ArrayLike,
+    strike: ArrayLike,
+    t: ArrayLike,
+    r: ArrayLike,
+    q: ArrayLike,
+    vol: ArrayLike,
+    is_call: ArrayLike,
+    *,
+    units: Units = DESK,
 ) -> GreeksArrays:
     """Value and Greeks (see `GreeksArrays` for the units).
 
     Where vol·√t = 0 gamma and vega are 0, delta is 0 or ±e^(-qt) (half of it exactly at the money forward), and theta
     is the carry alone, which is the limit everywhere but at the money forward, where theta has none.
     """
-    terms = _terms(spot, strike, t, r, q, vol, is_call)
-    rate, carry = np.asarray(r, np.float64), np.asarray(q, np.float64)
-    density = _INV_SQRT_2PI * np.exp(np.maximum(-0.5 * terms.d1 * terms.d1, _EXP_FLOOR))
-    spot_now, root_t = np.asarray(spot, np.float64), np.sqrt(terms.t)
-    sigma = np.asarray(vol, np.float64)
-    # Where the total vol is zero the density is zero too (d1 is infinite) except at the money forward.
-    alive = terms.total_vol > 0
-    density = np.where(alive, density, 0.0)
-    safe_total = np.where(alive, terms.total_vol, 1.0)
-    safe_root = np.where(root_t > 0, root_t, 1.0)
-    stock_leg = terms.spot_leg * terms.n1
-    cash_leg = terms.cash_leg * terms.n2
-    delta = terms.sign * terms.dividend_discount * terms.n1
-    gamma = terms.dividend_discount * density / (spot_now * safe_total)
-    vega = terms.spot_leg * density * root_t
-    decay = -terms.spot_leg * density * sigma / (2.0 * safe_root)
-    theta = decay + terms.sign * (carry * stock_leg - rate * cash_leg)
-    rho = terms.sign * terms.t * cash_leg
-    return GreeksArrays(
-        value=terms.sign * (stock_leg - cash_leg),
-        delta=delta,
-        gamma=gamma,
-        vega=vega / 100.0,
-        theta=theta / DAYS_A_YEAR,
-        rho=rho / 100.0,
-    )
+    return GreeksArrays(*_run(kernels.GREEKS, 6, units, spot, strike, t, r, q, vol, is_call))
 
 
-class _Terms(NamedTuple):
-    """What value and Greeks share."""
-
-    t: FloatArray
-    total_vol: FloatArray
-    d1: FloatArray
-    sign: FloatArray
-    """+1 for a call, -1 for a put."""
-    dividend_discount: FloatArray
-    spot_leg: FloatArray
-    cash_leg: FloatArray
-    n1: FloatArray
-    """N(±d1)."""
-    n2: FloatArray
-    """N(±d2)."""
-
-    def value(self) -> FloatArray:
-        return self.sign * (self.spot_leg * self.n1 - self.cash_leg * self.n2)
+def full_greeks(
+    spot: ArrayLike,
+    strike: ArrayLike,
+    t: ArrayLike,
+    r: ArrayLike,
+    q: ArrayLike,
+    vol: ArrayLike,
+    is_call: ArrayLike,
+    *,
+    units: Units = DESK,
+) -> FullGreeks:
+    """Value, Greeks, vanna, volga and charm; without vol·√t the last three are their limits: 0, 0 and the carry's."""
+    return FullGreeks(*_run(kernels.FULL, 9, units, spot, strike, t, r, q, vol, is_call))
 
 
-def _terms(
-    spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike
-) -> _Terms:
-    time = np.maximum(np.asarray(t, np.float64), 0.0)
-    sign = np.where(np.asarray(is_call, np.bool_), 1.0, -1.0)
-    dividend_discount = np.exp(-np.asarray(q, np.float64) * time)
-    spot_leg = np.asarray(spot, np.float64) * dividend_discount
-    cash_leg = np.asarray(strike, np.float64) * np.exp(-np.asarray(r, np.float64) * time)
-    total_vol = np.asarray(vol, np.float64) * np.sqrt(time)
-    moneyness = np.log(spot_leg / cash_leg)
-    alive = total_vol != 0  # NaN stays alive, so that NaN comes out
-    safe = np.where(alive, total_vol, 1.0)
-    # At zero total vol the limit of d1 is ±inf by the sign of the moneyness, and 0 at the money forward.
-    centre = np.where(alive, moneyness / safe, np.where(moneyness == 0, 0.0, np.copysign(np.inf, moneyness)))
-    d1 = centre + 0.5 * total_vol
-    d2 = centre - 0.5 * total_vol
-    return _Terms(
-        t=time,
-        total_vol=total_vol,
-        d1=d1,
-        sign=sign,
-        dividend_discount=dividend_discount,
-        spot_leg=spot_leg,
-        cash_leg=cash_leg,
-        n1=ndtr(sign * d1),
-        n2=ndtr(sign * d2),
-    )
+def black76_price(
+    forward: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, vol: ArrayLike, is_call: ArrayLike
+) -> FloatArray:
+    """Value today of an option on a forward or future, in dollars; `r` discounts the payoff."""
+    return price(forward, strike, t, r, r, vol, is_call)
+
+
+def black76_greeks(
+    forward: ArrayLike,
+    strike: ArrayLike,
+    t: ArrayLike,
+    r: ArrayLike,
+    vol: ArrayLike,
+    is_call: ArrayLike,
+    *,
+    units: Units = DESK,
+) -> GreeksArrays:
+    """Greeks with respect to the forward; theta and rho keep the forward where it is."""
+    found = greeks(forward, strike, t, r, r, vol, is_call, units=units)
+    return found._replace(rho=_black76_rho(found.value, t, units))
+
+
+def black76_full_greeks(
+    forward: ArrayLike,
+    strike: ArrayLike,
+    t: ArrayLike,
+    r: ArrayLike,
+    vol: ArrayLike,
+    is_call: ArrayLike,
+    *,
+    units: Units = DESK,
+) -> FullGreeks:
+    """`black76_greeks` and vanna, volga, charm."""
+    found = full_greeks(forward, strike, t, r, r, vol, is_call, units=units)
+    return found._replace(rho=_black76_rho(found.value, t, units))
+
+
+def _black76_rho(value: FloatArray, t: ArrayLike, units: Units) -> FloatArray:
+    """The rate only discounts."""
+    rho: FloatArray = np.maximum(np.asarray(t, np.float64), 0.0) * value * -units.rate
+    return rho
+
+
+def _run(kernel: Kernel, results: int, units: Units | None, *arguments: ArrayLike) -> list[FloatArray]:
+    """Broadcast, run, and give the results the broadcast shape."""
+    arrays = [np.asarray(each, np.float64) for each in arguments[:-1]]
+    calls = np.asarray(arguments[-1], np.bool_)
+    shape = np.broadcast_shapes(*(each.shape for each in arrays), calls.shape)
+    flat = [spread(each, shape) for each in arrays]
+    found = [np.empty(flat[0].size) for _ in range(results)]
+    kernel(*flat, spread(calls, shape), *(units or ()), *found)
+    return [each.reshape(shape) for each in found]
+
+
+def spread(array: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """The array broadcast to the shape, flat and contiguous; no copy where it is so already."""
+    return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)

@@ -17,7 +17,7 @@ from engine.pricing.kernels import lanes
 # bits. Division by zero gives inf or NaN as in numpy (and no branch that would stop vectorising).
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False}
 _config: Any = numba.core.config
-_registered = False
+_known: list[Callable[..., Any]] = []
 
 
 def _bits_reading(typing_context: Any, x: Any) -> Any:
@@ -44,10 +44,7 @@ _whole: Any = intrinsic(_whole_reading)
 
 
 def _register() -> None:
-    """Teach numba the lanes, once in a process."""
-    global _registered
-    if _registered:
-        return
+    """Teach numba the lanes it does not know yet."""
     inlined: Any = {**_OPTIONS, "forceinline": True}
     for primitive, reading in (
         (lanes.choose, lambda condition, yes, no: lambda condition, yes, no: yes if condition else no),
@@ -55,10 +52,13 @@ def _register() -> None:
         (lanes.float_of, lambda bits: lambda bits: _float(bits)),
         (lanes.whole_float, lambda k: lambda k: _whole(k)),
     ):
-        overload(primitive, jit_options=inlined)(reading)
+        if primitive not in _known:
+            overload(primitive, jit_options=inlined)(reading)
+            _known.append(primitive)
     for function in lanes.LANES:
-        register_jitable(**inlined)(function)
-    _registered = True
+        if function not in _known:
+            register_jitable(**inlined)(function)
+            _known.append(function)
 
 
 def compiled(loop: Callable[..., Any], signature: str, cache_folder: Path | None) -> Callable[..., Any]:
@@ -72,6 +72,9 @@ def compiled(loop: Callable[..., Any], signature: str, cache_folder: Path | None
     _config.CACHE_DIR = str(cache_folder) if cache_folder is not None else before
     try:
         dispatcher = numba.njit(loop, cache=cache_folder is not None, nogil=True, **_OPTIONS)
+        if cache_folder is not None and not Path(dispatcher.stats.cache_path).is_relative_to(cache_folder):
+            # numba would keep it beside the source instead, where it cannot tell old code from new.
+            raise OSError(f"cannot write to {cache_folder}")
         dispatcher.compile(signature)
     finally:
         _config.CACHE_DIR = before
