@@ -23,6 +23,7 @@ from storage.database import Database, open_database, revision
 from storage.dsn import SCHEMA, connect
 from storage.embedded import EmbeddedPostgres
 from storage.errors import BackupFailed
+from storage.history import SCHEMA as MARKET
 from storage.programs import run_program
 from storage.verify import verify
 
@@ -99,19 +100,24 @@ async def backup(dsn: str, folder: Path, now: datetime, *, keep: int = KEEP) -> 
 
 
 async def dump(dsn: str, file: Path) -> None:
-    """Write the schema with all its rows, of one snapshot, to `file`."""
+    """Write the ledger's schema with all its rows, of one snapshot, to `file`. Of market history only the empty tables
+    go along: it is large, and nothing is decided from it."""
     await run_program(
-        "pg_dump", dsn, "--format=custom", f"--schema={SCHEMA}", "--no-owner", "--no-privileges",
-        "--lock-wait-timeout=20000", f"--file={file}",
+        "pg_dump", dsn, "--format=custom", "--no-owner", "--no-privileges", "--lock-wait-timeout=20000",
+        f"--schema={SCHEMA}", f"--schema={MARKET}", f"--exclude-table={MARKET}.*_20*",
+        f"--exclude-table-data={MARKET}.*", f"--file={file}",
     )  # fmt: skip
 
 
 async def load(dsn: str, file: Path) -> None:
-    """Put a dump into a database without the schema: all of it or nothing."""
-    await run_program(
-        "pg_restore", dsn, "--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", str(file)
-    )
+    """Put a dump into a database without the ledger's schema: all of it or nothing. History that is there stays."""
     async with await connect(dsn, "restore") as connection:
+        there = await (await connection.execute("SELECT to_regnamespace(%s) IS NOT NULL", [MARKET])).fetchone()
+        arguments = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
+        if there is not None and there[0]:
+            await connection.execute(f"CREATE SCHEMA {SCHEMA}")  # choosing a schema leaves out the schema itself
+            arguments.append(f"--schema={SCHEMA}")
+        await run_program("pg_restore", dsn, *arguments, str(file))
         # Privileges stay out of dumps, for the roles of another server are others. What PUBLIC may do by default it
         # may not do here.
         await connection.execute(_CLOSE_FUNCTIONS)
@@ -121,7 +127,8 @@ _CLOSE_FUNCTIONS = f"""
 DO $$
 DECLARE one regprocedure;
 BEGIN
-    FOR one IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace LOOP
+    FOR one IN SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+               WHERE n.nspname IN ('{SCHEMA}', '{MARKET}') LOOP
         EXECUTE 'REVOKE ALL ON FUNCTION ' || one || ' FROM PUBLIC';
     END LOOP;
 END $$"""

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from engine.ports import LedgerAway
-from storage import roles
-from storage.dsn import SCHEMA, Connection, connect, normal, shown
+from storage import history, roles
+from storage.dsn import SCHEMA, Connection, connect, normal, part, shown
 from storage.errors import DatabaseError
 from storage.migrations import HEAD, KNOWN
 
@@ -91,6 +91,7 @@ async def open_database(
                 await before_migration(dsn)
             await _upgrade(dsn)
         access = await roles.arrange(owner, dsn, app_dsn)
+        await history.grant(owner, part(access.app, "user"), part(access.reader, "user"))
         await owner.execute(
             "SELECT strikedesk.make_partition((now() AT TIME ZONE 'UTC')::date),"
             " strikedesk.make_partition((now() AT TIME ZONE 'UTC' + interval '1 month')::date)"
