@@ -6,7 +6,7 @@ It never touches a fact; it replaces projection rows only when asked to, and onl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.domain.canonical import decode_fact
@@ -14,7 +14,7 @@ from engine.domain.events import AnyFact
 from engine.ports import Change
 from storage import reading
 from storage.database import Database
-from storage.rows import StoredChange, plain_text, stored_text
+from storage.rows import Row, StoredChange, plain_text, stored_text
 from storage.writing import open_writer
 
 Fold = Callable[[AnyFact], Iterable[Change]]
@@ -47,7 +47,7 @@ async def rebuild(database: Database, fold: Fold, *, replace: bool = False) -> D
     writer = await open_writer(database.app) if replace else None
     try:
         found = Differences()
-        folded = await _fold(database, fold, found)
+        found.facts, folded = await folded_rows(reading.pages(database.engine), fold)
         stored = {(kind, key): body for kind, key, body in await reading.all_projections(database.engine)}
         found.rows = len(stored)
         for where, change in folded.items():
@@ -65,14 +65,17 @@ async def rebuild(database: Database, fold: Fold, *, replace: bool = False) -> D
             await writer.close()
 
 
-async def _fold(database: Database, fold: Fold, found: Differences) -> dict[tuple[str, str], StoredChange]:
-    rows: dict[tuple[str, str], StoredChange] = {}
-    async for page in reading.pages(database.engine):
+async def folded_rows(
+    pages: AsyncIterator[Sequence[Row]], fold: Fold
+) -> tuple[int, dict[tuple[str, str], StoredChange]]:
+    """How many facts there are, and the projection rows they add up to, those changed last at the end."""
+    facts, rows = 0, dict[tuple[str, str], StoredChange]()
+    async for page in pages:
         for row in page:
-            found.facts += 1
+            facts += 1
             for place, change in enumerate(fold(decode_fact(row.body))):
                 where = (stored_text(change.kind), stored_text(change.key))
                 rows.pop(where, None)
                 if change.body is not None:
                     rows[where] = StoredChange(*where, row.seq, place, change.body.decode())
-    return rows
+    return facts, rows

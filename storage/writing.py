@@ -51,7 +51,8 @@ class Writer:
         self.head = head
         """The end of the chain in the database when this session began."""
         self.pid = connection.info.backend_pid
-        self._connection = connection
+        self.connection = connection
+        """The session of the lock, for who writes in bulk under it."""
         self._cursor = psycopg.AsyncRawCursor(connection)  # its statements need no parsing on our side
         self._months = months
 
@@ -63,32 +64,32 @@ class Writer:
         upserts = [change for change in latest.values() if change.body is not None]
         removed = [change for change in latest.values() if change.body is None]
         if rows:
-            await self._prepare_months(rows[0].at)
+            await self.prepare_months(rows[0].at)
             if len(rows) > 1:
-                await self._prepare_months(rows[-1].at)
+                await self.prepare_months(rows[-1].at)
         small = max(len(rows), len(keys), len(upserts)) <= _SMALL
         query, values = _small(rows, keys, upserts, removed) if small else _large(rows, keys, upserts, removed)
         await self._cursor.execute(query, values, prepare=True)
 
     async def replace_projections(self, rows: Sequence[StoredChange]) -> None:
         """All projection rows become these, in one transaction."""
-        async with self._connection.transaction(), self._connection.cursor() as cursor:
+        async with self.connection.transaction(), self.connection.cursor() as cursor:
             await cursor.execute("DELETE FROM strikedesk.projection")
             async with cursor.copy("COPY strikedesk.projection (kind, key, seq, place, body) FROM STDIN") as copy:
                 for row in rows:
                     await copy.write_row(row)
 
     async def ping(self) -> None:
-        await self._connection.execute("SELECT 1", prepare=True)
+        await self.connection.execute("SELECT 1", prepare=True)
 
     async def close(self) -> None:
-        await self._connection.close()
+        await self.connection.close()
 
-    async def _prepare_months(self, at: datetime) -> None:
+    async def prepare_months(self, at: datetime) -> None:
         """Partitions for the month of a fact and, when it nears, the next: none may be missing when it begins."""
         for moment in (at.astimezone(UTC), (at + AHEAD).astimezone(UTC)):
             if (moment.year, moment.month) not in self._months:
-                await self._connection.execute("SELECT strikedesk.make_partition(%s)", [moment.date()])
+                await self.connection.execute("SELECT strikedesk.make_partition(%s)", [moment.date()])
                 self._months.add((moment.year, moment.month))
 
 
