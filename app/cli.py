@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     ledger.set_defaults(run=_ledger)
 
     database = commands.add_parser("db", help="migrate, examine, back up or restore the database")
-    database.add_argument("work", choices=["migrate", "health", "backup", "restore"])
+    database.add_argument("work", choices=["migrate", "health", "backup", "restore", "prune"])
     database.add_argument("target", nargs="?", type=Path, metavar="FILE", help="restore: the backup to put back")
     database.add_argument("--json", action="store_true")
     _policy_options(database, "")

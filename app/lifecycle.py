@@ -16,6 +16,7 @@ import structlog
 from app.door import DeskDoor
 from app.nightly import nightly
 from app.options import VERSION, UsageError
+from app.recorder import record
 from app.wiring import Asked, Engine, build
 from engine.clock import SystemClock
 from engine.domain import events as ev
@@ -88,8 +89,10 @@ async def serve(asked: Asked, face: Face) -> None:
                     keeper = postgres.run(_reporter(engine, "database_server"))
                     watching = tasks.create_task(keeper, name="database server")
                 night = tasks.create_task(nightly(asked, SystemClock(), _reporter(engine, "backup")), name="nightly")
+                recording = tasks.create_task(record(engine, database.app), name="recording")
                 await _run(engine, ledger, face)
                 night.cancel()
+                recording.cancel()
                 if postgres is not None:
                     watching.cancel()
         finally:

@@ -1,4 +1,5 @@
-"""What an engine does once a night: a proved backup of its ledger, in a process of its own and at a low priority.
+"""What an engine does once a night: a proved backup of its ledger, and old market history goes. In processes of their own
+and at a low priority.
 
 Called by the lifecycle. It never touches the ledger itself, and an engine stops without waiting for it.
 """
@@ -57,19 +58,22 @@ async def nightly(asked: Asked, clock: Clock, report: Callable[[str], None]) -> 
         # Short looks instead of one long sleep: a laptop sleeps too, and its clock goes on.
         while clock.wall() < due:  # noqa: ASYNC110 - a clock sets no event
             await asyncio.sleep(_LOOK)
-        problem = await run_backup(asked)
+        folder = ["--set", f"backup.folder={asked.backups}", "--set", f"backup.keep={settings.keep}"]
+        problem = await run_work(asked, "backup", *folder)
         if problem:
             report(f"the nightly backup failed: {problem}")
         elif failed:
             report("")
         failed = bool(problem)
+        history = asked.settings.history
+        kept = ["--set", f"history.days={history.days}", "--set", f"history.body_days={history.body_days}"]
+        await run_work(asked, "prune", *kept)
         due = next_run(clock.wall(), clock.wall(), at)
 
 
-async def run_backup(asked: Asked) -> str:
-    """One backup by `db backup`. Empty when it was made, else what that command said."""
-    command = [*program(), "db", "backup", "--home", str(asked.home.root)]
-    command += ["--set", f"backup.folder={asked.backups}", "--set", f"backup.keep={asked.settings.backup.keep}"]
+async def run_work(asked: Asked, work: str, *more: str) -> str:
+    """One `db` command. Empty when it was done, else what it said."""
+    command = [*program(), "db", work, "--home", str(asked.home.root), *more]
     with tempfile.TemporaryFile() as said:
         child = _start(command, said)
         try:
@@ -81,7 +85,7 @@ async def run_backup(asked: Asked) -> str:
             raise
         said.seek(0)
         words = " ".join(said.read().decode(errors="replace").split())
-    log.info("backup", says=words, code=child.returncode)
+    log.info(work, says=words, code=child.returncode)
     return words[-500:] if child.returncode else ""
 
 

@@ -220,6 +220,15 @@ class BackupSettings(Section):
     folder: str = Field("", description="Where they are kept, another disk at best; empty: backups in the home")
 
 
+class HistorySettings(Section):
+    """What the market showed, kept beside the facts."""
+
+    record: bool = Field(True, description="Keep quotes of what is watched and held, and minute bars")
+    every: float = Field(1.0, ge=0.1, le=60, description="Seconds between two looks; what did not change is not kept")
+    days: int = Field(730, ge=1, description="Quotes, bars and flow are kept this long, days")
+    body_days: int = Field(90, ge=1, description="Raw answers of outside services are kept this long, days")
+
+
 class Settings(Section):
     account: AccountSettings = AccountSettings()
     intake: IntakeSettings = IntakeSettings()
@@ -230,6 +239,7 @@ class Settings(Section):
     paper: PaperSettings = PaperSettings()
     exits: ExitSettings = ExitSettings()
     backup: BackupSettings = BackupSettings()
+    history: HistorySettings = HistorySettings()
 
 
 class SettingError(ValueError):

@@ -1,4 +1,5 @@
-"""`db migrate|health|backup|restore`: bring the database to this version, say how it is, copy it, put a copy back."""
+"""`db migrate|health|backup|restore|prune`: bring the database to this version, say how it is, copy it, put a copy back,
+let old market history go."""
 
 from __future__ import annotations
 
@@ -22,8 +23,10 @@ from engine.clock import SystemClock
 from engine.domain.canonical import time_text
 from storage.backup import backup, backups, described
 from storage.embedded import EmbeddedPostgres
+from storage.history import Kind
 from storage.migrations import HEAD
 from storage.restore import restore
+from storage.retention import prune
 
 Outcome = tuple[int, dict[str, Any], list[str]]
 """Exit code, the result as JSON, and as a person reads it."""
@@ -36,7 +39,7 @@ def run_database(options: Options, work: str, target: Path | None, *, as_json: b
         )
     with explained():
         asked = ask(options, with_secrets=False)
-        works = {"migrate": _migrate, "health": _health, "backup": _backup}
+        works = {"migrate": _migrate, "health": _health, "backup": _backup, "prune": _prune}
         code, result, lines = asyncio.run(_restore(asked, target) if target is not None else works[work](asked))
     print(json.dumps(result, indent=2) if as_json else "\n".join(lines))
     return code
@@ -102,6 +105,15 @@ async def _backup(asked: Asked) -> Outcome:
         "kept": len(backups(asked.backups)),
     }
     return 0, result, [described(made), f"in {asked.backups}, which keeps {result['kept']}"]
+
+
+async def _prune(asked: Asked) -> Outcome:
+    """Market history beyond its time goes; facts never do."""
+    history = asked.settings.history
+    keep = dict.fromkeys(Kind, history.days) | {Kind.BODY: history.body_days}
+    async with database_of(asked) as database:
+        gone = await prune(database.dsn, SystemClock().wall(), keep)
+    return 0, {"removed": gone}, [f"{len(gone)} days of market history removed" + (":" if gone else ""), *gone]
 
 
 async def _restore(asked: Asked, file: Path) -> Outcome:
