@@ -10,22 +10,26 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import msgspec
 
 from engine.domain.canonical import canonical
-from engine.domain.entities import Account, Halt, Heard, Order, Position, SymbolBoard, Ticket
+from engine.domain.entities import Account, BrokerLink, Halt, Heard, Order, Position, SymbolBoard, Ticket
 from engine.domain.values import TicketState, Value
 from engine.ports import Change
 
 KEPT = 500
 """Rows kept of each kind of finished thing: what the panels show without asking the ledger's history."""
 
+BOOKS = timedelta(days=4)
+"""How long a broker may come back to an order that is over: a long weekend."""
+
 _TYPES: dict[str, type[Value]] = {
     "account": Account,
     "halt": Halt,
+    "broker": BrokerLink,
     "board": SymbolBoard,
     "ticket": Ticket,
     "order": Order,
@@ -50,6 +54,7 @@ class Kept:
     def __init__(self) -> None:
         self.account: Account | None = None
         self.halt: Halt | None = None
+        self.link: BrokerLink | None = None
         self.boards: dict[str, SymbolBoard] = {}
         self.tickets: dict[str, Ticket] = {}
         self.orders: dict[str, Order] = {}
@@ -99,6 +104,8 @@ class Kept:
             self.account = value
         elif kind == "halt":
             self.halt = value
+        elif kind == "broker":
+            self.link = value
         elif kind == "ticket":
             self.tickets[key] = value
             self._index(kind, key, value, self.pending_tickets, value.state is TicketState.PENDING)
@@ -130,12 +137,15 @@ class Kept:
                 self._drop_oldest(kind, finished, born)
 
     def _drop_oldest(self, kind: str, finished: _Finished, newly: int) -> None:
-        """Back to `KEPT` finished things, but for tickets that something unfinished still speaks of, or is about to:
-        an approved ticket's order comes right after it."""
+        """Back to `KEPT` finished things, but for tickets that something unfinished still speaks of, or is about to (an
+        approved ticket's order comes right after it), and for orders that a broker's books may still speak of."""
         spared: list[int] = []
         while len(finished.members) > KEPT and finished.oldest:
             born = heapq.heappop(finished.oldest)
             if kind == "ticket" and (born == newly or self._is_needed(self.tickets[f"T{born}"])):
+                spared.append(born)
+                continue
+            if kind == "order" and self._in_books(self.orders[f"O{born}"]):
                 spared.append(born)
                 continue
             finished.members.discard(born)
@@ -147,8 +157,14 @@ class Kept:
         """Its order may still fill, or its trigger could still make a second ticket."""
         if any(order.ticket == ticket.id for order in self.open_orders.values()):
             return True
+        if self.link is not None and any(o.ticket == ticket.id and self._in_books(o) for o in self.orders.values()):
+            return True
         board = self.boards.get(ticket.symbol)
         return board is not None and any(a.source == ticket.trigger for a in board.signals)
+
+    def _in_books(self, order: Order) -> bool:
+        """A broker outside this process may still tell of its executions."""
+        return self.link is not None and self.last_at is not None and self.last_at - order.created < BOOKS
 
     def _drop(self, kind: str, born: int) -> None:
         key = str(born) if kind == "heard" else f"{kind[0].upper()}{born}"

@@ -15,7 +15,7 @@ from engine.domain.entities import Halt, Heard, SymbolBoard
 from engine.domain.events import AnyFact
 from engine.domain.values import Direction, ExitReason, Purpose, Side, TicketState, money
 from engine.kept import KINDS, Kept
-from engine.orders import oms
+from engine.orders import link, oms
 from engine.portfolio import account as accounts
 from engine.portfolio import attribution
 from engine.portfolio import positions as holdings
@@ -220,6 +220,9 @@ class State(Kept):
                 position = replace(position, attribution=attribution.attribution_after_sell(position.attribution, fact))
         self._keep("position", position.id, position)
 
+    def _link(self, fact: link.LinkFact) -> None:
+        self._keep("broker", "broker", link.link_after(self.link, fact))
+
     def _marked(self, fact: ev.PositionMarked) -> None:
         position = replace(
             holdings.position_after_mark(self.positions[fact.position], fact),
@@ -346,7 +349,14 @@ _FOLDS: dict[type[Any], Callable[[State, Any], None]] = {
     ev.OrderRejected: State._order,
     ev.OrderExpired: State._order,
     ev.OrderDenied: State._order,
+    ev.OrderDoubted: State._order,
+    ev.OrderReappeared: State._order,
     ev.OrderFilled: State._filled,
+    ev.BrokerDisconnected: State._link,
+    ev.BrokerConnected: State._link,
+    ev.BrokerReconciled: State._link,
+    ev.ForeignOrderSeen: State._link,
+    ev.ForeignExecutionSeen: State._link,
     ev.PositionMarked: State._marked,
     ev.ExitTriggered: State._triggered,
     ev.ContractSettled: State._settled,

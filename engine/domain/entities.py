@@ -257,6 +257,25 @@ class Halt(Value, frozen=True, kw_only=True):
     """While latched, whatever is held is closed, until nothing is."""
 
 
+class BrokerLink(Value, frozen=True, kw_only=True):
+    """The way to a broker outside this process, and whether our books agree with its own."""
+
+    broker: str
+    connected: bool
+    reconciled: bool
+    since: datetime
+    changed: int
+    """Seq of the fact that last broke or made the connection: an answer to a question from before it proves less."""
+    reason: str = ""
+    foreign: tuple[str, ...] = ()
+    """Orders and executions that are not ours and were recorded, newest last."""
+
+    @property
+    def ready(self) -> bool:
+        """Orders may be sent."""
+        return self.connected and self.reconciled
+
+
 class SymbolBoard(Value, frozen=True, kw_only=True):
     """Everything active for one symbol, and the last thing the engine said about it."""
 

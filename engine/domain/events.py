@@ -314,6 +314,75 @@ class OrderDenied(Fact, frozen=True, kw_only=True):
     refusal: Refusal
 
 
+class OrderDoubted(Fact, frozen=True, kw_only=True):
+    """What became of it is unknown until the broker's books say so: it may be working, filled, or never have arrived."""
+
+    order: str
+    reason: str
+
+
+class OrderReappeared(Fact, frozen=True, kw_only=True):
+    """The broker's books show it working though it was over for us. It may fill again until it is taken back."""
+
+    order: str
+    was: str
+    """The state we had it in."""
+
+
+# --- the broker's line and books -------------------------------------------------------------------------------------
+
+
+class BrokerDisconnected(Fact, frozen=True, kw_only=True):
+    """The way to the broker is broken, or this process has not found it yet. No risk is added from here on."""
+
+    broker: str
+    reason: str
+
+
+class BrokerConnected(Fact, frozen=True, kw_only=True):
+    """The way is there. Nothing is sent before the books were read."""
+
+    broker: str
+    data_lost: bool
+
+
+class BrokerReconciled(Fact, frozen=True, kw_only=True):
+    """The broker's whole books were read and ours agree with them, but for the orders named."""
+
+    broker: str
+    adopted: int
+    """Executions that we had not heard of."""
+    unresolved: tuple[str, ...] = ()
+    """Orders that are still in doubt."""
+
+
+class ForeignOrderSeen(Fact, frozen=True, kw_only=True):
+    """An order in our account that is not ours, or does not fit ours: shown, never traded."""
+
+    broker_id: str
+    order: str
+    """The id of ours that it names; empty where it names none."""
+    what: str
+    side: Side
+    quantity: int
+    filled: int
+    why: str
+
+
+class ForeignExecutionSeen(Fact, frozen=True, kw_only=True):
+    """An execution in our account that no order of ours explains: not in our cash nor our positions."""
+
+    execution: str
+    order: str
+    what: str
+    side: Side
+    quantity: int
+    price: Decimal
+    fees: Decimal
+    executed: datetime
+    why: str
+
+
 # --- hold, exit ----------------------------------------------------------------------------------------------------
 
 
@@ -425,7 +494,8 @@ AnyFact = Union[
     DecisionMade, EntryDenied,
     TicketOpened, TicketRepriced, TicketApproved, TicketRejected, TicketExpired, DecisionOverridden, CommandRefused,
     OrderIntended, OrderSubmitted, OrderAccepted, OrderRepriced, OrderFilled, OrderCancelled, OrderRejected,
-    OrderExpired, OrderDenied,
+    OrderExpired, OrderDenied, OrderDoubted, OrderReappeared,
+    BrokerDisconnected, BrokerConnected, BrokerReconciled, ForeignOrderSeen, ForeignExecutionSeen,
     PositionMarked, ExitTriggered, PositionClosed, ContractSettled,
     AccountOpened, SessionOpened, EquityMarked, TradingHalted, TradingResumed, BiasFlipped,
 ]  # fmt: skip

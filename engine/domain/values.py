@@ -301,6 +301,8 @@ class Code(StrEnum):
     ALREADY_CLOSING = "ALREADY_CLOSING"
     ORDER_TOO_LARGE = "ORDER_TOO_LARGE"
     LEDGER_AWAY = "LEDGER_AWAY"
+    BROKER_AWAY = "BROKER_AWAY"
+    BROKER_REJECTED = "BROKER_REJECTED"
 
 
 class Refusal(Value, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from engine.domain.signals import ActiveSignal
 from engine.domain.values import Bucket, Code, ExitReason, OrderType, Purpose, Refusal, Verdict, refuse
 from engine.journey import entering, exiting
 from engine.journey.booking import book_of
-from engine.journey.ordering import Intent, greeks_now, intend
+from engine.journey.ordering import Intent, greeks_now, intend, no_new_risk
 from engine.journey.step import Step
 from engine.orders.guard import closing_allowed
 from engine.risk.book import Proposal
@@ -61,6 +61,9 @@ def _approve_exit(step: Step, ticket: Ticket, by: str, quantity: int | None, rea
 def _approve_entry(
     step: Step, ticket: Ticket, by: str, quantity: int | None, limit: Decimal | None, reason: str
 ) -> Done:
+    away = no_new_risk(step)
+    if away is not None:  # the question stays open: it may be answered once the broker is back
+        return Done(ok=False, refusal=away)
     quote, spot = step.world.quotes.option(ticket.contract), step.world.quotes.underlying(ticket.symbol)
     if quote is None or spot is None:
         return Done(ok=False, refusal=refuse(Code.NO_MARKET_DATA, contract=ticket.contract.osi))

@@ -10,7 +10,7 @@ from engine.decision.matrices import ENGINE_VERSION
 from engine.domain import events as ev
 from engine.domain.entities import SymbolBoard
 from engine.domain.values import OrderState, Purpose, Side, money
-from engine.journey import deciding, ordering
+from engine.journey import deciding, ordering, reconciling
 from engine.journey.step import Step
 from engine.portfolio.account import equity
 from engine.portfolio.settlement import settle
@@ -30,10 +30,12 @@ def open_engine(step: Step, version: str, market: str) -> None:
     if step.state.account is None:
         step.emit(ev.AccountOpened, cash=money(step.settings.account.cash))
     for order in list(step.state.open_orders.values()):
-        # An intent that was durable but never handed over: the paper broker died with us, so nothing can have been
-        # filled. An entry is not sent late; an exit is taken up again by the rule that wanted it.
+        # An intent that was durable but never handed over: the paper broker died with us, and of any other that an
+        # order goes out would be durable, so nothing can have been filled. An entry is not sent late; an exit is taken
+        # up again by the rule that wanted it.
         if order.state is OrderState.APPROVED:
             step.emit(ev.OrderCancelled, order=order.id, reason="not sent before the engine stopped")
+    reconciling.begin(step)
     advance(step)
 
 
@@ -136,8 +138,8 @@ def _expiries(step: Step) -> None:
         working = [o for o in step.state.open_orders.values() if o.position == position.id and o.side is Side.SELL]
         for order in working:
             step.take_back(order.id)
-        if working and step.now < session.options_close:
-            continue
+        if working and (step.now < session.options_close or step.live.far is not None):
+            continue  # at a broker outside this process one that has not ended may have been filled
         settlement = settle(position, close)
         fact = step.emit(
             ev.ContractSettled,

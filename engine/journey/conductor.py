@@ -22,7 +22,9 @@ from engine.domain.events import AnyFact
 from engine.domain.values import Code, refuse
 from engine.intake.doors import Answer
 from engine.intake.payloads import Heard
-from engine.journey.step import Cancel, Effect, Replace, Send, Step
+from engine.journey.enquiry import Enquiry
+from engine.journey.handing import hand_over
+from engine.journey.step import Step
 from engine.journey.story import Journey
 from engine.ports import Broker, BrokerWord, Ledger, LedgerAway
 
@@ -114,6 +116,8 @@ class Conductor:
         self._last: asyncio.Future[None] | None = None
         self._watchers: list[Watcher] = []
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enquiry = Enquiry(journey, broker, self.perform)
+        journey.meet(broker)
         broker.connect(self._reported)
 
     def watch(self, watcher: Watcher) -> None:
@@ -138,6 +142,7 @@ class Conductor:
             self._stepping = False
             durable = self._keep(step)
             self.pulse.note_step(perf_counter() - started, len(step.facts))
+            self._enquiry.wake_if_asked()
         return result, durable
 
     def _keep(self, step: Step) -> asyncio.Future[None]:
@@ -205,27 +210,17 @@ class Conductor:
         if not self._check(durable) or self._stopping:
             return
 
-        def hand_over(next_step: Step) -> None:
+        def all_of_it(next_step: Step) -> None:
             for effect in step.effects:
                 try:
-                    self._hand_over(next_step, effect)
+                    hand_over(self.journey, self.broker, next_step, effect)
                 except Exception as error:
                     # The others must not be lost with it. Then the engine ends: a restart is the recovery.
                     log.exception("effect_failed", effect=repr(effect))
                     self._end_with(error)
             self._drain(next_step)
 
-        self._guarded(hand_over)
-
-    def _hand_over(self, step: Step, effect: Effect) -> None:
-        match effect:
-            case Send(order=order):
-                if self.journey.sent(step, order, self.broker.name):
-                    self.broker.submit(self.journey.state.orders[order])
-            case Replace(order=order, limit=limit):
-                self.broker.replace(order, limit)
-            case Cancel(order=order):
-                self.broker.cancel(order)
+        self._guarded(all_of_it)
 
     def _guarded(self, work: Callable[[Step], None]) -> None:
         """A step nobody waits for (a callback): its error ends the engine instead of vanishing in the loop."""
@@ -303,6 +298,7 @@ class Conductor:
         self.broker.restore(list(state.open_orders.values()))
         _, durable = self.perform(lambda step: self.journey.open(step, version, market))
         await asyncio.shield(durable)
+        await self._enquiry.at_first()
         waiting = set(self.journey.unweighed())
         if waiting:
             async for fact in self.ledger.facts(after=min(waiting) - 1, until=max(waiting)):
@@ -317,6 +313,7 @@ class Conductor:
             tasks.create_task(self._watch_on(), name="watch")
             tasks.create_task(self._fail(), name="ledger failure")
             tasks.create_task(self._warm_up(), name="warm up")
+            tasks.create_task(self._enquiry.run(), name="enquiry")
 
     async def _fail(self) -> None:
         await self._failure

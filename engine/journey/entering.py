@@ -31,7 +31,7 @@ from engine.domain.values import (
 )
 from engine.journey import approving
 from engine.journey.booking import book_of, used_triggers
-from engine.journey.ordering import greeks_now
+from engine.journey.ordering import greeks_now, no_new_risk
 from engine.journey.planning import fractions, plan_of_decision, plan_of_signal
 from engine.journey.step import Step
 from engine.orders.fees import fees
@@ -82,6 +82,10 @@ def enter(step: Step, made: ev.DecisionMade, heard: ev.AnyFact, before: Decision
     trigger = trigger_of(made.by, decision, before, made.signals, arrived, used)
     entry = entry_signal_of(decision, made.signals)
     if trigger is None or entry is None or decision.direction is None:
+        return
+    away = no_new_risk(step)
+    if away is not None:
+        _deny(step, made.seq, made.symbol, made.seq, trigger.source, away, "guard")
         return
     if entry.signal.recommended_contracts == 0:
         # The frozen engine never recommends less than one; what was sent said none.
@@ -206,6 +210,10 @@ def _answered(step: Step, done: Done, command: OpenTicket | Override) -> Done:
 
 
 def _ask_for(step: Step, cause: int | None, wish: Wish, by: str) -> Done:
+    away = no_new_risk(step)
+    if away is not None:
+        _deny(step, cause, wish.symbol, wish.decision, None, away, "guard")
+        return Done(ok=False, refusal=away)
     proposal = proposal_of(step, wish)
     assessment = assess(proposal, book_of(step), step.settings)
     if assessment.refusal is not None:

@@ -31,7 +31,7 @@ from engine.exits.ladder import ladder_limit, ladder_step, reprice_due
 from engine.exits.monitor import Confirmation, evaluate
 from engine.journey import answering, exiting
 from engine.journey.clockwork import equity_now
-from engine.journey.ordering import closing_orders, has_expired
+from engine.journey.ordering import closing_orders, has_expired, may_reprice
 from engine.journey.step import Step
 from engine.portfolio.marks import known_vol, mark, reliable, unreliable
 from engine.pricing import greeks, implied_vol, value_at
@@ -272,6 +272,8 @@ def _chase(step: Step) -> None:
         return
     for order in list(step.state.open_orders.values()):
         if order.purpose is not Purpose.EXIT or not order.state.is_open or order.limit is None:
+            continue
+        if not may_reprice(step, order):
             continue
         if not reprice_due(order, step.now, session.day, session.close, step.settings.exits):
             continue

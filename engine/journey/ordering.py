@@ -9,6 +9,7 @@ from engine.domain import events as ev
 from engine.domain.entities import Order, Position, Ticket
 from engine.domain.values import (
     Bucket,
+    Code,
     ExitReason,
     Greeks,
     OptionContract,
@@ -16,11 +17,13 @@ from engine.domain.values import (
     OrderType,
     Purpose,
     Quote,
+    Refusal,
     Side,
     TimeInForce,
+    refuse,
 )
 from engine.exits.monitor import ask_again
-from engine.journey.step import Send, Step
+from engine.journey.step import Send, Step, Submit
 from engine.orders.oms import is_news
 from engine.portfolio.attribution import closing
 from engine.ports import Accepted, BrokerReport, Cancelled, Expired, Filled, Rejected
@@ -64,20 +67,95 @@ def intend(step: Step, cause: int, intent: Intent) -> Order:
 
 
 def submitted(step: Step, order_id: str, broker: str) -> bool:
-    """Note that a durable intent is handed over; False if it was cancelled or halted in between."""
+    """Note that a durable intent is handed over; False if it was cancelled or halted in between.
+
+    A broker outside this process gets it only when this note is durable, too (`handed`). While the line to it is not
+    ready an exit waits where it is, and goes first afterwards.
+    """
     order = step.state.orders[order_id]
     if order.state is not OrderState.APPROVED:
         return False
-    why_not = _not_any_more(step, order) if order.purpose is Purpose.ENTRY else ""
-    if why_not:
-        step.emit(ev.OrderCancelled, cause=order_seq(order_id), order=order_id, reason=why_not)
+    if order.purpose is Purpose.ENTRY:
+        why_not = _not_any_more(step, order)
+        if why_not:
+            step.emit(ev.OrderCancelled, cause=order_seq(order_id), order=order_id, reason=why_not)
+            return False
+    elif not ready(step):
         return False
     step.emit(ev.OrderSubmitted, cause=order_seq(order_id), order=order_id, broker=broker)
+    if step.live.far is None:
+        return True
+    step.live.handing[order_id] = None
+    step.effects.append(Submit(order_id))
+    return False
+
+
+def handed(step: Step, order_id: str) -> bool:
+    """The order goes to the broker now; False when it must not any more, or, for an exit, not yet."""
+    if order_id not in step.live.handing:
+        return False
+    order = step.state.orders[order_id]
+    why_not = _not_any_more(step, order) if order.purpose is Purpose.ENTRY else ""
+    if order_id in step.live.taken_back:
+        why_not = "taken back before it was sent"
+    if why_not:
+        never_sent(step, order, why_not)
+        return False
+    if not ready(step):
+        return False
+    del step.live.handing[order_id]
+    step.live.handed[order_id] = step.now
     return True
+
+
+def withdrawn(step: Step, order_id: str) -> bool:
+    """A cancel is about to go out. True when the order never went: then it is over here, and the broker is not asked."""
+    order = step.state.orders.get(order_id)
+    waits = order_id in step.live.handing
+    if step.live.far is None or order is None or not (waits or order.state is OrderState.APPROVED):
+        return False
+    never_sent(step, order, "taken back before it was sent")
+    return True
+
+
+def never_sent(step: Step, order: Order, why: str) -> None:
+    """An order that the broker certainly never saw is over."""
+    step.live.handing.pop(order.id, None)
+    if order.state.is_open:
+        step.emit(ev.OrderCancelled, cause=order_seq(order.id), order=order.id, reason=why)
+        if order.purpose is Purpose.EXIT:
+            let_ask_again(step, order.position, order.exit_reason)
+
+
+def ready(step: Step) -> bool:
+    """Orders may be sent: the broker is in this process, or the line to it is up and its books were read."""
+    if step.live.far is None:
+        return True
+    return step.live.met and step.state.link is not None and step.state.link.ready
+
+
+def may_reprice(step: Step, order: Order) -> bool:
+    """A new price would reach it: it works, as far as we know, and is not only waiting to go."""
+    if step.live.far is None:
+        return True
+    return ready(step) and order.state in (OrderState.WORKING, OrderState.PARTIALLY_FILLED)
+
+
+def no_new_risk(step: Step) -> Refusal | None:
+    """Why no risk is added now: the broker is away, or its books were not read since it came back."""
+    if ready(step):
+        return None
+    link = step.state.link
+    line = "no line" if link is None or not link.connected else "books not read"
+    since = link.since.isoformat() if link is not None else "never"
+    assert step.live.far is not None, "a broker in this process is always ready"
+    return refuse(Code.BROKER_AWAY, broker=step.live.far.name, line=line, since=since)
 
 
 def _not_any_more(step: Step, order: Order) -> str:
     """Why an entry is not sent although it was approved: its commit took so long that it is another trade by now."""
+    if not ready(step):
+        return "the broker is away"
     halt = step.state.halt
     if halt is not None and halt.latched:
         return "halted before it was sent"
@@ -91,17 +169,20 @@ def _not_any_more(step: Step, order: Order) -> str:
 
 
 def reported(step: Step, report: BrokerReport) -> None:
+    """A broker's word about an order. What it says becomes facts; from a broker in this process a word about an order
+    that is not ours is an error."""
     order = step.state.orders.get(report.order)
     if order is None:
         raise LookupError(f"the broker spoke of order {report.order}, which we do not know")
     cause = order_seq(order.id)
     if not is_news(order, report):
         return
+    step.live.handed.pop(order.id, None)
     match report:
         case Accepted():
             step.emit(ev.OrderAccepted, cause=cause, order=order.id)
         case Filled():
-            _filled(step, order, report)
+            filled(step, order, report)
         case Cancelled(reason=reason):
             step.emit(ev.OrderCancelled, cause=cause, order=order.id, reason=reason)
         case Rejected(refusal=refusal):
@@ -119,7 +200,8 @@ def let_ask_again(step: Step, position: str | None, reason: ExitReason | None) -
         step.live.confirmations[position] = ask_again(confirmation, reason)
 
 
-def _filled(step: Step, order: Order, report: Filled) -> None:
+def filled(step: Step, order: Order, report: Filled) -> None:
+    """One execution: cash, the order, and the position that it opens, adds to, reduces or closes."""
     underlying = step.world.quotes.underlying(order.contract.symbol)
     spot = underlying.mid if underlying is not None else None
     fact = step.emit(

@@ -17,7 +17,8 @@ from engine.domain.commands import Command, Done
 from engine.domain.events import AnyFact
 from engine.intake.payloads import Heard
 from engine.journey.conductor import Matching
-from engine.journey.step import Cancel, Replace, Send, Step
+from engine.journey.handing import hand_over
+from engine.journey.step import Step
 from engine.journey.story import Journey
 from engine.market.recording import RecordedMarket
 from engine.ports import Broker, BrokerWord, Ledger
@@ -58,6 +59,7 @@ class Player:
         self._read = read
         self._reports: list[BrokerWord] = []
         self._last: asyncio.Future[None] | None = None
+        journey.meet(broker)
         broker.connect(self._reports.append)
 
     def perform(self, work: Callable[[Step], T]) -> T:
@@ -68,14 +70,7 @@ class Player:
             effects = step.effects
             step = self.journey.step()
             for effect in effects:
-                match effect:
-                    case Send(order=order):
-                        if self.journey.sent(step, order, self._broker.name):
-                            self._broker.submit(self.journey.state.orders[order])
-                    case Replace(order=order, limit=limit):
-                        self._broker.replace(order, limit)
-                    case Cancel(order=order):
-                        self._broker.cancel(order)
+                hand_over(self.journey, self._broker, step, effect)
             self._drain(step)
             self._keep(step)
         return result

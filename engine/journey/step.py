@@ -41,6 +41,14 @@ class World:
     """Recorded minute data: every bar counts as a confirming quote, and quotes may be a minute old."""
 
 
+@dataclass(frozen=True, slots=True)
+class Far:
+    """A broker outside this process: its name, and how long what is handed over may be on its way."""
+
+    name: str
+    settle: timedelta
+
+
 @dataclass(slots=True)
 class Live:
     """What is watched but not remembered: made again from quotes after a restart."""
@@ -59,6 +67,16 @@ class Live:
     """Positions that a person wants closed as soon as the smaller or slower exit that works is taken back."""
     exposures: dict[str, tuple[Position, Mark | None, date, Exposure]] = field(default_factory=dict)
     """What each position exposes, as of its last change or mark."""
+    far: Far | None = None
+    """Set when the broker is outside this process: it is sent to only while the line to it is ready."""
+    met: bool = False
+    """This process has heard from it."""
+    ask: bool = False
+    """Something happened that only the broker's books can explain."""
+    handing: dict[str, None] = field(default_factory=dict)
+    """Orders about to be handed over, which is or becomes durable, and are not yet: they cannot be at the broker."""
+    handed: dict[str, datetime] = field(default_factory=dict)
+    """When orders without an answer were handed over."""
     equity: Decimal | None = None
     equity_marked: datetime | None = None
 
@@ -69,6 +87,13 @@ class Effect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Send:
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """That the order is about to be handed over is durable."""
+
     order: str
 
 

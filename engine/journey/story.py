@@ -8,16 +8,18 @@ methods in the same order, so what is true of one is true of the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from engine.domain import events as ev
 from engine.domain.commands import Command, Done
 from engine.domain.entities import Position
 from engine.domain.values import Code, Timeframe, refuse
 from engine.intake.payloads import Heard
-from engine.journey import answering, clockwork, exiting, hearing, holding, ordering, weighing
+from engine.journey import answering, clockwork, exiting, hearing, holding, ordering, reconciling, weighing
 from engine.journey.hearing import Known
-from engine.journey.step import Live, Step, World
-from engine.ports import BrokerReport, BrokerWord, Clock
+from engine.journey.step import Far, Live, Step, World
+from engine.orders.reconcile import Asked
+from engine.ports import Broker, BrokerReport, BrokerWord, Clock, Evidence
 from engine.state import State
 
 
@@ -31,6 +33,14 @@ class Journey:
 
     def step(self) -> Step:
         return Step(now=self.clock.now(), state=self.state, world=self.world, live=self.live)
+
+    def meet(self, broker: Broker) -> None:
+        """Who will be sent to: one outside this process is reconciled with before the first order."""
+        link = self.state.link
+        if link is not None and link.broker != broker.name:
+            raise ValueError(f"this ledger's orders are at {link.broker}, not at {broker.name}")
+        if broker.durable_handover:
+            self.live.far = Far(broker.name, timedelta(seconds=broker.settle_seconds))
 
     def open(self, step: Step, version: str, market: str) -> None:
         """The first facts of a run: who starts, with what; a new ledger also opens its paper account."""
@@ -81,11 +91,41 @@ class Journey:
         """5. A durable intent is about to be handed to the broker. False when it must not be sent any more."""
         return ordering.submitted(step, order, broker)
 
+    def handed(self, step: Step, order: str) -> bool:
+        """5b. That it is about to be handed over is durable, too: it goes. False when it must not any more, or not yet."""
+        return ordering.handed(step, order)
+
+    def withdrawn(self, step: Step, order: str) -> bool:
+        """5c. A cancel is about to go out. True when its order never went, and is over here."""
+        withdrawn = ordering.withdrawn(step, order)
+        if withdrawn:
+            exiting.fulfil(step)
+        return withdrawn
+
     def report(self, step: Step, reports: Sequence[BrokerWord]) -> None:
         """6. The broker's word: accepted, filled, cancelled. Fills open, grow, shrink and close positions."""
         for report in reports:
-            if isinstance(report, BrokerReport):
+            if self.live.far is not None:
+                reconciling.heard(step, report)
+            elif isinstance(report, BrokerReport):
                 ordering.reported(step, report)
+            else:
+                raise TypeError(f"a broker in this process has no {type(report).__name__}")
+        exiting.fulfil(step)
+
+    @property
+    def ready(self) -> bool:
+        """Orders may be sent: the broker is in this process, or the line to it is up and its books were read."""
+        return ordering.ready(self.step())
+
+    def question(self, wanted: bool = False) -> Asked | None:
+        """6b. What the broker's books are asked for now; None when nothing is in doubt and they are not `wanted`
+        otherwise, or when nobody could be asked."""
+        return reconciling.question(self.step(), wanted)
+
+    def reconcile(self, step: Step, asked: Asked, evidence: Evidence) -> None:
+        """6c. The books were read: executions are adopted, doubts settled, what waited goes out, exits first."""
+        reconciling.reconciled(step, asked, evidence)
         exiting.fulfil(step)
 
     def held(self) -> list[Position]:
@@ -98,6 +138,7 @@ class Journey:
 
     def tend(self, step: Step) -> None:
         """8. Working exits are chased, equity is kept, halts latch."""
+        reconciling.tend(step)
         holding.tend(step)
 
     def warm(self, symbol: str) -> None:

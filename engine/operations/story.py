@@ -55,6 +55,18 @@ def words_of(fact: AnyFact) -> str:
             return f"limit {limit}, try {attempt}"
         case ev.OrderCancelled(reason=reason):
             return reason
+        case ev.OrderDoubted(reason=reason) | ev.BrokerDisconnected(reason=reason):
+            return reason
+        case ev.OrderReappeared(order=order, was=was):
+            return f"{order} works at the broker, was {was}"
+        case ev.BrokerConnected(broker=broker, data_lost=data_lost):
+            return f"{broker}, data {'lost' if data_lost else 'kept'}"
+        case ev.BrokerReconciled(adopted=adopted, unresolved=unresolved):
+            return f"{adopted} executions adopted, in doubt: {', '.join(unresolved) or 'none'}"
+        case ev.ForeignOrderSeen(side=side, quantity=quantity, what=what, why=why):
+            return f"{side} {quantity} {what}: {why}"
+        case ev.ForeignExecutionSeen(side=side, quantity=quantity, what=what, price=price, why=why):
+            return f"{side} {quantity} {what} at {price}: {why}"
         case ev.OrderRejected(refusal=r) | ev.OrderDenied(refusal=r):
             return r.text
         case ev.PositionMarked(mark=mark, unrealised=unrealised):

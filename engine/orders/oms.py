@@ -19,9 +19,11 @@ from engine.domain.events import (
     OrderAccepted,
     OrderCancelled,
     OrderDenied,
+    OrderDoubted,
     OrderExpired,
     OrderFilled,
     OrderIntended,
+    OrderReappeared,
     OrderRejected,
     OrderRepriced,
     OrderSubmitted,
@@ -118,8 +120,10 @@ def _filled(order: Order, fact: OrderFilled) -> Order:
         )
     if filled == order.quantity:
         state = OrderState.FILLED
+    elif order.state.is_open and order.state is not OrderState.UNKNOWN:
+        state = OrderState.PARTIALLY_FILLED
     else:
-        state = OrderState.PARTIALLY_FILLED if order.state.is_open else order.state
+        state = order.state  # a part that was filled does not say what became of the rest
     return msgspec.structs.replace(
         order,
         state=state,
@@ -147,6 +151,15 @@ def _denied(order: Order, fact: OrderDenied) -> Order:
     return msgspec.structs.replace(order, state=OrderState.DENIED, refusal=fact.refusal, updated=fact.at)
 
 
+def _doubted(order: Order, fact: OrderDoubted) -> Order:
+    return msgspec.structs.replace(order, state=OrderState.UNKNOWN, updated=fact.at)
+
+
+def _reappeared(order: Order, fact: OrderReappeared) -> Order:
+    # In doubt, not working: it is taken back at once, and the books say when it is over.
+    return msgspec.structs.replace(order, state=OrderState.UNKNOWN, refusal=None, updated=fact.at)
+
+
 _EVER_SENT = frozenset(OrderState) - NEVER_SENT
 _TRANSITIONS: dict[type[Fact], tuple[frozenset[OrderState], Callable[[Order, Any], Order]]] = {
     # UNKNOWN is left only by the broker's evidence: sending again is none
@@ -158,4 +171,6 @@ _TRANSITIONS: dict[type[Fact], tuple[frozenset[OrderState], Callable[[Order, Any
     OrderRejected: (OPEN, _rejected),
     OrderExpired: (OPEN, _expired),
     OrderDenied: (frozenset({OrderState.APPROVED}), _denied),
+    OrderDoubted: (SENT, _doubted),
+    OrderReappeared: (frozenset({OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED}), _reappeared),
 }

@@ -240,8 +240,12 @@ def fact_text(fact: AnyFact) -> str:
             return f"limit {fact.limit}, attempt {fact.attempt}"
         case ev.OrderFilled():
             return f"{fact.quantity} at {fact.price}, fees {fact.fees}, quote {fact.quote.bid} × {fact.quote.ask}"
-        case ev.OrderCancelled():
+        case ev.OrderCancelled() | ev.OrderDoubted() | ev.BrokerDisconnected():
             return fact.reason
+        case ev.ForeignOrderSeen() | ev.ForeignExecutionSeen():
+            return f"{fact.side} {fact.quantity} {fact.what}: {fact.why}"
+        case ev.BrokerReconciled():
+            return f"{fact.adopted} adopted, in doubt: {', '.join(fact.unresolved) or 'none'}"
         case ev.ExitTriggered():
             return f"{fact.rule}: {' '.join(f'{k}={v}' for k, v in fact.numbers.items())}"
         case ev.PositionClosed():

@@ -11,7 +11,9 @@ from engine.domain.events import (
     OrderAccepted,
     OrderCancelled,
     OrderDenied,
+    OrderDoubted,
     OrderExpired,
+    OrderReappeared,
     OrderRejected,
     OrderRepriced,
     OrderSubmitted,
@@ -35,6 +37,8 @@ FACTS: dict[str, AnyFact] = {
     "rejected": OrderRejected(seq=8, at=LATER, order="O7", refusal=REFUSAL),
     "expired": OrderExpired(seq=8, at=LATER, order="O7"),
     "denied": OrderDenied(seq=8, at=LATER, order="O7", refusal=REFUSAL),
+    "doubted": OrderDoubted(seq=8, at=LATER, order="O7", reason="1100"),
+    "reappeared": OrderReappeared(seq=8, at=LATER, order="O7", was="CANCELLED"),
 }
 X = None
 TABLE: dict[str, dict[OrderState, OrderState | None]] = {
@@ -55,7 +59,7 @@ TABLE: dict[str, dict[OrderState, OrderState | None]] = {
     "partly": {
         S.APPROVED: S.PARTIALLY_FILLED, S.SUBMITTING: S.PARTIALLY_FILLED, S.WORKING: S.PARTIALLY_FILLED,
         S.PARTIALLY_FILLED: S.FILLED, S.FILLED: X, S.CANCELLED: S.CANCELLED, S.REJECTED: S.REJECTED,
-        S.EXPIRED: S.EXPIRED, S.DENIED: X, S.UNKNOWN: S.PARTIALLY_FILLED,
+        S.EXPIRED: S.EXPIRED, S.DENIED: X, S.UNKNOWN: S.UNKNOWN,
     },
     "fully": {
         S.APPROVED: S.FILLED, S.SUBMITTING: S.FILLED, S.WORKING: S.FILLED, S.PARTIALLY_FILLED: X, S.FILLED: X,
@@ -76,6 +80,14 @@ TABLE: dict[str, dict[OrderState, OrderState | None]] = {
     "denied": {
         S.APPROVED: S.DENIED, S.SUBMITTING: X, S.WORKING: X, S.PARTIALLY_FILLED: X, S.FILLED: X, S.CANCELLED: X,
         S.REJECTED: X, S.EXPIRED: X, S.DENIED: X, S.UNKNOWN: X,
+    },
+    "doubted": {
+        S.APPROVED: X, S.SUBMITTING: S.UNKNOWN, S.WORKING: S.UNKNOWN, S.PARTIALLY_FILLED: S.UNKNOWN, S.FILLED: X,
+        S.CANCELLED: X, S.REJECTED: X, S.EXPIRED: X, S.DENIED: X, S.UNKNOWN: S.UNKNOWN,
+    },
+    "reappeared": {
+        S.APPROVED: X, S.SUBMITTING: X, S.WORKING: X, S.PARTIALLY_FILLED: X, S.FILLED: X, S.CANCELLED: S.UNKNOWN,
+        S.REJECTED: S.UNKNOWN, S.EXPIRED: S.UNKNOWN, S.DENIED: X, S.UNKNOWN: X,
     },
 }  # fmt: skip
 
