@@ -32,3 +32,11 @@ class ChainForked(LedgerFailed):
 
 class BackupFailed(StorageError):
     """There is no sound backup, or it could not be restored; what was there before is untouched."""
+
+
+class SpoolFull(StorageError):
+    """The spool cannot take more: the disk, a quota or its own limit is reached. What it holds is safe."""
+
+
+class SpoolDamaged(LedgerFailed):
+    """A file of the spool is not what was written there. Acknowledged facts may be in it: nothing goes on past it."""

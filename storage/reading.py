@@ -25,6 +25,8 @@ PAGE = 250
 _PROJECTIONS = text(
     "SELECT kind, key, body FROM strikedesk.projection WHERE kind = ANY (:kinds) ORDER BY seq, place, kind, key"
 )
+_HEAD = text("SELECT coalesce(max(seq), 0) FROM strikedesk.chain")
+_HASH = text("SELECT hash FROM strikedesk.chain WHERE seq = :seq")
 _PROJECTED = text("SELECT coalesce(max(seq), 0) FROM strikedesk.projection")
 _KEYS = text("SELECT key, seq FROM strikedesk.dedupe WHERE seq > :after")
 _KEY = text("SELECT seq FROM strikedesk.dedupe WHERE key = :key")
@@ -66,6 +68,15 @@ async def projections(engine: AsyncEngine, kinds: Iterable[str]) -> Sequence[tup
         return [(plain_text(kind), plain_text(key), body.encode()) for kind, key, body in found]
 
 
+async def projections_and_head(engine: AsyncEngine, kinds: Iterable[str]) -> tuple[list[tuple[str, str, bytes]], int]:
+    """The rows of these kinds and the last fact that is in the database, both of one moment."""
+    async with session(engine) as connection:
+        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        head = int((await connection.execute(_HEAD)).scalar_one())
+        found = await connection.execute(_PROJECTIONS, {"kinds": [stored_text(kind) for kind in kinds]})
+        return [(plain_text(kind), plain_text(key), body.encode()) for kind, key, body in found], head
+
+
 async def all_projections(engine: AsyncEngine) -> Sequence[tuple[str, str, str]]:
     """Every row `(kind, key, body)` as stored."""
     async with session(engine) as connection:
@@ -83,6 +94,13 @@ async def find(engine: AsyncEngine, key: str) -> int | None:
     async with session(engine) as connection:
         seq: int | None = (await connection.execute(_KEY, {"key": stored_text(key)})).scalar()
         return seq
+
+
+async def hash_of(engine: AsyncEngine, seq: int) -> bytes | None:
+    """The hash of a fact, as the chain has it."""
+    async with session(engine) as connection:
+        digest: bytes | None = (await connection.execute(_HASH, {"seq": seq})).scalar()
+        return digest
 
 
 async def projected(engine: AsyncEngine) -> int:

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int4, Int8
 
-from engine.ports import Head
+from engine.ports import Head, LedgerAway
 from storage.dsn import Connection, connect, shown
 from storage.errors import ChainForked, EngineRunning
 from storage.rows import NOTHING, Entry, Row, StoredChange
@@ -33,7 +33,7 @@ _HEAD = """
 SELECT c.seq, c.hash, l.at, l.hash FROM strikedesk.chain c LEFT JOIN strikedesk.ledger l ON l.seq = c.seq
 ORDER BY c.seq DESC LIMIT 1"""
 _HOLDER = """
-SELECT coalesce(nullif(a.application_name, ''), 'a program of ' || coalesce(a.usename, '?')),
+SELECT pid, coalesce(nullif(a.application_name, ''), 'a program of ' || coalesce(a.usename, '?')),
        coalesce(a.client_addr::text, 'this machine'),
        coalesce(to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 'some time')
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -137,7 +137,9 @@ async def _lock(connection: Connection, dsn: str, former: int) -> None:
             )
         await asyncio.sleep(_LOCK_PAUSE)
     holder = await (await connection.execute(_HOLDER, [ENGINE_LOCK])).fetchone()
-    who = "{} from {}, since {}".format(*holder) if holder else "a session that has just gone"
+    if holder and holder[0] == former:
+        raise LedgerAway("the server has not given up our former session yet")  # stuck in a commit, say
+    who = "{} from {}, since {}".format(*holder[1:]) if holder else "a session that has just gone"
     raise EngineRunning(f"Strikedesk is already running on this database ({shown(dsn)}): {who}")
 
 
