@@ -197,9 +197,16 @@ ACTIONS = Actions(
         _action("rows.previous", "Previous row", ROWS, lambda desk: desk.panel.step(-1), repeat=True),
         _action("rows.open", "Open its story", ROWS, lambda desk: desk.panel.open_current()),
         _action("rows.why", "Say why", ROWS, lambda desk: desk.panel.why_current()),
+        _action("chain.calls", "Take the calls", ROWS, lambda desk: desk.chain.take_side("call"), panel="chain"),
+        _action("chain.puts", "Take the puts", ROWS, lambda desk: desk.chain.take_side("put"), panel="chain"),
+        _action("chain.sooner", "Sooner expiry", ROWS, lambda desk: desk.chain.turn_expiry(-1), panel="chain", repeat=True),
+        _action("chain.later", "Later expiry", ROWS, lambda desk: desk.chain.turn_expiry(1), panel="chain", repeat=True),
+        _action("chain.symbol", "Next symbol", ROWS, lambda desk: desk.chain.turn_symbol(), panel="chain"),
+        _action("chain.money", "Back to the money", ROWS, lambda desk: desk.chain.table.centre(), panel="chain"),
         _action("layout.trade", "Trade layout", VIEW, _layout("trade")),
         _action("layout.review", "Review layout", VIEW, _layout("review")),
         _action("layout.quiet", "Quiet layout", VIEW, _layout("quiet")),
+        _action("layout.chain", "Chain layout", VIEW, _layout("chain")),
         _action("layout.reset", "Reset this and all layouts", VIEW, lambda desk: desk.docks.reset()),
         _action("view.theme", "Dark or light", VIEW, _other_theme),
         _action("view.pair", "Colours of gain and loss", VIEW, _other_pair),
@@ -209,7 +216,7 @@ ACTIONS = Actions(
             _action(f"panel.{name}", f"Go to {title}", GO, _panel(name))
             for name, title in (
                 ("signals", "signals"), ("positions", "positions"), ("orders", "orders"), ("exits", "exits"),
-                ("decision", "decision"), ("approvals", "approvals"), ("confluence", "confluence"), ("greeks", "Greeks"),
+                ("decision", "decision"), ("approvals", "approvals"), ("confluence", "confluence"), ("chain", "chain"), ("greeks", "Greeks"),
                 ("story", "story"), ("health", "health"), ("log", "log"), ("welcome", "welcome"),
             )
         ),

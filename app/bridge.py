@@ -15,14 +15,16 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QTimer
 
+from app.chains import ChainWatch
 from app.wiring import Engine
 from engine.domain import events as ev
 from engine.domain.commands import Command
 from engine.domain.entities import Heard, SymbolBoard
 from engine.domain.events import AnyFact
 from engine.domain.values import Timeframe
-from engine.domain.views import DecisionView, DeskUpdate, Face, FaceKind, LogRow, LogView
+from engine.domain.views import ChainView, DecisionView, DeskUpdate, Face, FaceKind, LogRow, LogView
 from engine.journey.booking import book_of
+from engine.pricing.terms import Terms
 from engine.sessions import new_york_day
 from engine.views import board, desk, holdings, stories, tickets
 from engine.views.desk import Vitals
@@ -55,8 +57,9 @@ class Composer:
         self._lines += 1
         self._log.appendleft(row(self._lines))
 
-    def update(self, seen: Seen, vitals: Vitals, secret: str) -> DeskUpdate:
-        """What changed since the last call. The slow panels are looked at every few calls, the first time at once."""
+    def update(self, seen: Seen, vitals: Vitals, secret: str, chain: ChainView | None = None) -> DeskUpdate:
+        """What changed since the last call. The slow panels are looked at every few calls, the first time at once. `chain`: the
+        view of the chain's panel while it is in sight."""
         views: dict[str, object] = {
             "header": desk.header_view(seen, vitals.market),
             "tickets": tickets.tickets_view(seen),
@@ -84,6 +87,8 @@ class Composer:
         elif first:
             quiet = Face(kind=FaceKind.EMPTY, what="Nothing was said yet.", then="Every fact leaves a line here.")
             views["log"] = LogView(face=quiet)
+        if chain is not None:
+            views["chain"] = chain
         changed = {name: view for name, view in views.items() if self._shown.get(name) != view}
         self._shown.update(changed)
         return DeskUpdate(**changed)  # type: ignore[arg-type]
@@ -111,6 +116,7 @@ class Bridge(QObject):
         super().__init__(window)
         self.engine, self.window, self._spawn = engine, window, spawn
         self.composer = Composer()
+        self.chains = ChainWatch(lambda _symbol, _day: Terms(engine.settings.contracts.rate))
         self.slowest = 0.0
         self._ledger_name = ledger_name
         self._references: dict[str, Decimal] = {}
@@ -131,6 +137,7 @@ class Bridge(QObject):
 
     def stop(self) -> None:
         self._timer.stop()
+        self.chains.close()
 
     # -- engine to screen
 
@@ -140,7 +147,9 @@ class Bridge(QObject):
         if self._due and self.engine.conductor.pulse.warm:
             self._blocks.note(started, max(0.0, (started - self._due) * 1000 - FLUSH_MS))
             self._steps.note(started, step * 1000)
-        update = self.composer.update(self.seen(), self._vitals(), self.engine.asked.secrets.webhook_signal)
+        seen = self.seen()
+        chain = self.chains.turn(seen, self.window.chain.asked, started) if self.window.docks.visible("chain") else None
+        update = self.composer.update(seen, self._vitals(), self.engine.asked.secrets.webhook_signal, chain)
         self.window.apply(update)
         ended = time.perf_counter()
         self._due = started

@@ -12,11 +12,11 @@ from widgets.canvas import RIGHT, Canvas
 from widgets.states import Panel
 from widgets.theme import Look
 
-VERSION = 1
+VERSION = 2
 """Of the saved state: another version is not read, the default layout is used instead."""
 
 H, V = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-LAYOUTS = ("trade", "review", "quiet")
+LAYOUTS = ("trade", "review", "quiet", "chain")
 
 
 class TitleBar(Canvas):
@@ -177,7 +177,7 @@ class Docks(QMainWindow):
         for dock in self.docks.values():
             dock.setFloating(False)
             self.removeDockWidget(dock)
-        {"trade": self._trade, "review": self._review, "quiet": self._quiet}[name]()
+        {"trade": self._trade, "review": self._review, "quiet": self._quiet, "chain": self._chain}[name]()
         self._designed = not self.isVisible()
         self._share_out()
         if self.isVisible():
@@ -186,7 +186,13 @@ class Docks(QMainWindow):
 
     def _share_out(self) -> None:
         """The designed sizes of the current layout."""
-        {"trade": self._size_trade, "review": self._size_review, "quiet": self._size_quiet}[self.layout_name]()
+        sizes = {
+            "trade": self._size_trade,
+            "review": self._size_review,
+            "quiet": self._size_quiet,
+            "chain": self._size_chain,
+        }
+        sizes[self.layout_name]()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -224,7 +230,7 @@ class Docks(QMainWindow):
             ("orders", "positions", V), ("story", "orders", V),
             ("exits", "approvals", V), ("greeks", "exits", V),
         )  # fmt: skip
-        self._tabs("story", "health", "log", "welcome")
+        self._tabs("story", "chain", "health", "log", "welcome")
 
     def _size_trade(self) -> None:
         self._sides("confluence", 384, "positions", "approvals", 432)
@@ -249,6 +255,14 @@ class Docks(QMainWindow):
     def _size_quiet(self) -> None:
         self._sides("", 0, "positions", "approvals", 432)
         self._sizes(V, positions=560, exits=340)
+        self._sizes(V, approvals=600, greeks=300)
+
+    def _chain(self) -> None:
+        self._place("chain", ("approvals", "chain", H), ("positions", "chain", V), ("greeks", "approvals", V))
+
+    def _size_chain(self) -> None:
+        self._sides("", 0, "chain", "approvals", 432)
+        self._sizes(V, chain=680, positions=220)
         self._sizes(V, approvals=600, greeks=300)
 
     # -- state

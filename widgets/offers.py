@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.domain.views import PositionRow
+from engine.domain.views import ChainRow, ChainSide, ChainView, PositionRow
 from widgets import numbers
 from widgets.action import Actions
 from widgets.ask import Question
@@ -50,4 +50,21 @@ def exit_question(row: PositionRow) -> Question:
         verb="Sell {quantity}",
         quantity=row.quantity,
         maximum=row.quantity,
+    )
+
+
+def buy_question(view: ChainView, row: ChainRow, side: ChainSide) -> Question:
+    """A ticket for one contract of the chain."""
+    right = "C" if side is row.call else "P"
+    day = f"{view.expiry.day} {view.expiry:%b %y}" if view.expiry is not None else ""
+    vol = "n/a" if side.iv is None else numbers.percent(side.iv, 1)
+    return Question(
+        title=f"Buy {view.symbol} {day} {row.strike:f} {right}",
+        text=f"Market {numbers.market(side.bid, side.ask)}, IV {vol}, delta {numbers.plain(side.delta)} ({view.model}, {view.source}).\n"
+        "A ticket opens for your quantity; every rule sees it, and it waits for approval.",
+        verb="Open a ticket for {quantity}",
+        quantity=1,
+        maximum=500,
+        reason="Why? (needed)",
+        reason_needed=True,
     )

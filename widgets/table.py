@@ -7,7 +7,7 @@ a proxy; columns without room are hidden whole, never cut.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from PySide6.QtCore import (
     QEvent,
@@ -83,9 +83,11 @@ class _Paint(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         view, look = self.view, self.look
         model = view.table
-        text, tone, detail, bar = model.cell(index.row(), index.column())
+        text, tone, detail, bar, ground = model.cell(index.row(), index.column())
         column = model.columns[index.column()]
         rect: QRect = option.rect
+        if ground:
+            painter.fillRect(rect, look.colour(ground))
         if option.state & QStyle.StateFlag.State_Selected:
             painter.fillRect(rect, look.colour("selected"))
             if view.logical_first == index.column():
@@ -132,6 +134,8 @@ class TableView(QTableView, Generic[Row]):
 
     chosen = Signal(object)
     opened = Signal(object)
+    spread: ClassVar[bool] = False
+    """Room that is left goes to all columns alike; else to those that stretch, or the first."""
 
     def __init__(self, look: Look, model: TableModel[Row], name: str, label: str) -> None:
         super().__init__()
@@ -211,7 +215,7 @@ class TableView(QTableView, Generic[Row]):
             if column.stretch or column.elide:
                 continue
             for number in range(self.table.rowCount()):
-                text, _, detail, _ = self.table.cell(number, place)
+                text, _, detail, _, _ = self.table.cell(number, place)
                 width = self.look.metrics("data", column.weight).horizontalAdvance(text + (" " if detail else ""))
                 if width + self.look.metrics().horizontalAdvance(detail) > room:
                     found.append(f"{text} {detail}")
@@ -286,12 +290,12 @@ class TableView(QTableView, Generic[Row]):
         ]
         room = self.viewport().width()
         shown = set(range(len(columns)))
-        for place in sorted((p for p in shown if columns[p].drop), key=lambda p: -columns[p].drop):
+        for number in sorted({column.drop for column in columns if column.drop}, reverse=True):
             if sum(widths[p] for p in shown) <= room:
                 break
-            shown.discard(place)
+            shown -= {p for p in shown if columns[p].drop == number}
         spare = max(0, room - sum(widths[p] for p in shown))
-        stretching = [p for p in shown if columns[p].stretch] or [min(shown)]
+        stretching = list(shown) if self.spread else [p for p in shown if columns[p].stretch] or [min(shown)]
         for place in range(len(columns)):
             self.setColumnHidden(place, place not in shown)
             extra = spare // len(stretching) if place in stretching else 0

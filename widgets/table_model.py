@@ -33,7 +33,7 @@ class Column(Generic[Row]):
     sort: Callable[[Row], Any] | None = None
     """What to compare; the column cannot be sorted without."""
     drop: int = 0
-    """Columns with the highest number are hidden first when there is no room; 0 always stays."""
+    """Columns with the highest number are hidden first when there is no room, equal ones together; 0 always stays."""
     elide: bool = False
     """Its text may be elided; the tooltip has it whole."""
     stretch: bool = False
@@ -43,10 +43,14 @@ class Column(Generic[Row]):
     bar: Callable[[Row], float | None] | None = None
     """A gauge under the text, 0 to 1."""
     spoken: Callable[[Row], str] | None = None
+    ground: Callable[[Row], str] | None = None
+    """Colour behind the cell, by its token; nothing where it is empty."""
+    tip: Callable[[Row], str] | None = None
+    """What the pointer reads of this one cell, before the column's help."""
 
 
-Cell = tuple[str, str, str, float | None]
-"""Text, tone, detail, bar."""
+Cell = tuple[str, str, str, float | None, str]
+"""Text, tone, detail, bar, ground."""
 
 
 class TableModel(QAbstractTableModel, Generic[Row]):
@@ -76,7 +80,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():
             return None
-        text, _, detail, _ = self._cells[index.row()][index.column()]
+        text, _, detail, _, _ = self._cells[index.row()][index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
             return f"{text} {detail}" if detail else text
         column = self.columns[index.column()]
@@ -84,6 +88,9 @@ class TableModel(QAbstractTableModel, Generic[Row]):
             said = column.spoken(self._rows[index.row()]) if column.spoken else f"{text} {detail}".strip()
             return f"{column.title}: {said}" if column.title else said
         if role == Qt.ItemDataRole.ToolTipRole:
+            tip = column.tip(self._rows[index.row()]) if column.tip else ""
+            if tip:
+                return tip
             return f"{text} {detail}".strip() if column.stretch or column.elide else column.help or None
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return column.align | MIDDLE
@@ -165,6 +172,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
                 column.tone if isinstance(column.tone, str) else column.tone(row),
                 column.detail(row) if column.detail else "",
                 column.bar(row) if column.bar else None,
+                column.ground(row) if column.ground else "",
             )
             for column in self.columns
         )

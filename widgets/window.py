@@ -16,8 +16,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 
-from engine.domain.commands import ClosePosition, Command, Done
-from engine.domain.views import DeskUpdate, HeaderView, PositionRow
+from engine.domain.commands import ClosePosition, Command, Done, OpenTicket
+from engine.domain.views import ChainRow, ChainSide, DeskUpdate, HeaderView, PositionRow
 from widgets import remembered
 from widgets.action import Action, Actions
 from widgets.ask import Answer, Question, Sheet
@@ -28,10 +28,11 @@ from widgets.keys import Keys
 from widgets.lamps import Lamps
 from widgets.menus import fill_menus
 from widgets.notice import Notice
-from widgets.offers import chord_words, exit_question, palette_entries
+from widgets.offers import buy_question, chord_words, exit_question, palette_entries
 from widgets.overlay import Overlay
 from widgets.palette import Entry, Palette
 from widgets.panels.approvals import ApprovalsPanel
+from widgets.panels.chain import ChainPanel
 from widgets.panels.confluence import ConfluencePanel
 from widgets.panels.decision import DecisionPanel
 from widgets.panels.exits import ExitsPanel
@@ -98,15 +99,16 @@ class DeskWindow(QMainWindow):
         self.approvals, self.orders = ApprovalsPanel(look, monotonic), OrdersPanel(look)
         self.positions, self.greeks, self.exits = PositionsPanel(look), GreeksPanel(look), ExitsPanel(look)
         self.story, self.health, self.log = StoryPanel(look), HealthPanel(look), LogPanel(look)
-        self.welcome = WelcomePanel(look)
+        self.chain, self.welcome = ChainPanel(look), WelcomePanel(look)
         self.panels: dict[str, Panel] = {
             panel.id: panel
             for panel in (
                 self.confluence, self.decision, self.signals, self.positions, self.orders, self.approvals,
-                self.exits, self.greeks, self.story, self.health, self.log, self.welcome,
+                self.exits, self.greeks, self.story, self.chain, self.health, self.log, self.welcome,
             )
         }  # fmt: skip
         self.approvals.asking.connect(self._asking)
+        self.chain.ticket_wanted.connect(self.buy)
         for panel in self.panels.values():
             panel.commanded.connect(self.send)
             panel.story_asked.connect(self.show_story)
@@ -156,6 +158,7 @@ class DeskWindow(QMainWindow):
             (update.positions, self.positions.show_view),
             (update.greeks, self.greeks.show_view),
             (update.exits, self.exits.show_view),
+            (update.chain, self.chain.show_view),
             (update.log, self.log.show_view),
             (update.story, self.story.show_view),
             (update.welcome, self.welcome.show_view),
@@ -254,8 +257,9 @@ class DeskWindow(QMainWindow):
 
     def follow(self, symbol: str) -> None:
         """A symbol was chosen anywhere: the board and the decision follow. Without one they show what the ticket in front
-        asks about, or the newest."""
+        asks about, or the newest. The chain only follows a person: it must not change under a key that means its row."""
         self.symbol = symbol
+        self.chain.follow(symbol)
         self._follow()
 
     def _asking(self, symbol: str) -> None:
@@ -341,6 +345,15 @@ class DeskWindow(QMainWindow):
             app.removeEventFilter(self.keys)
             app.focusChanged.disconnect(self._focus_changed)
         self.close()
+
+    def buy(self, row: ChainRow, side: ChainSide) -> None:
+        """Enter on the chain: what a ticket would ask for. Every rule still sees it, and it waits for approval like any other."""
+        self.ask(
+            buy_question(self.chain.view, row, side),
+            lambda answer: self.send(
+                OpenTicket(by="desk", contract=side.osi, quantity=answer.quantity or 1, reason=answer.reason)
+            ),
+        )
 
     def exit_ticket(self) -> None:
         """X: what would be sent for the selected position, and how many."""

@@ -10,6 +10,18 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from engine.domain.chain_views import (
+    ChainExpiry as ChainExpiry,
+)
+from engine.domain.chain_views import (
+    ChainRow as ChainRow,
+)
+from engine.domain.chain_views import (
+    ChainSide as ChainSide,
+)
+from engine.domain.chain_views import (
+    ChainView as ChainView,
+)
 from engine.domain.faces import (
     FULL as FULL,
 )
@@ -403,6 +415,7 @@ class DeskUpdate(Value, frozen=True, kw_only=True):
     positions: PositionsView | None = None
     greeks: GreeksView | None = None
     exits: ExitsView | None = None
+    chain: ChainView | None = None
     health: HealthView | None = None
     log: LogView | None = None
     story: StoryView | None = None
@@ -410,7 +423,7 @@ class DeskUpdate(Value, frozen=True, kw_only=True):
 
 
 PANELS = (
-    "signals", "confluence", "decisions", "tickets", "orders", "positions", "greeks", "exits", "health", "log",
-    "story", "welcome",
+    "signals", "confluence", "decisions", "tickets", "orders", "positions", "greeks", "exits", "chain", "health",
+    "log", "story", "welcome",
 )  # fmt: skip
 """Fields of `DeskUpdate` that are panels."""

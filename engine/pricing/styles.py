@@ -6,15 +6,12 @@ Called by whatever prices contracts of several kinds at once (scenarios, payoffs
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from numpy.typing import ArrayLike
 
 from engine.domain.values import Style
-from engine.pricing import european
+from engine.pricing import european, implied
 from engine.pricing.european import FloatArray, GreeksArrays
-
-T = TypeVar("T")
+from engine.pricing.implied import ImpliedVols
 
 EUROPEAN_ROOTS = frozenset({"SPX", "SPXW", "XSP", "NDX", "NDXP", "XND", "RUT", "RUTW", "MRUT", "VIX", "VIXW", "DJX"})
 """Cash-settled index options, which nobody can exercise before their expiry (Cboe's product specifications). All other US listed
@@ -40,3 +37,11 @@ def greeks(
 ) -> GreeksArrays:  # fmt: skip
     """Value and Greeks (units in `GreeksArrays`), of the broadcast shape."""
     return european.greeks(spot, strike, t, r, q, vol, is_call)
+
+
+def implied_vol(
+    mid: ArrayLike, spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike,
+    is_call: ArrayLike, american: ArrayLike,
+) -> ImpliedVols:  # fmt: skip
+    """Implied vols of prices (dollars per share), flattened to one dimension; units and statuses as in `implied.implied_vol`."""
+    return implied.implied_vol(mid, spot, strike, t, r, q, is_call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -22,6 +22,10 @@ from engine.domain.values import (
     Verdict,
 )
 from engine.domain.views import (
+    ChainExpiry,
+    ChainRow,
+    ChainSide,
+    ChainView,
     ConfluenceCell,
     ConfluenceRow,
     ConfluenceView,
@@ -61,6 +65,7 @@ from engine.domain.views import (
     WelcomeStep,
     WelcomeView,
 )
+from engine.pricing import european
 
 D = Decimal
 NOW = datetime(2026, 11, 20, 19, 7, 32, tzinfo=UTC)
@@ -397,6 +402,44 @@ def story() -> StoryView:
     )  # fmt: skip
 
 
+CHAIN_DAY = date(2026, 11, 26)
+
+
+def chain_side(strike: float, right: str, *, odd: bool = False) -> ChainSide:
+    """One contract of the sample chain, by the textbook at a made-up smile."""
+    spot, t, call = 661.42, 6 / 365, right == "C"
+    vol = 0.142 + 0.9 * max(0.0, math.log(spot / strike)) + 0.25 * abs(math.log(strike / spot))
+    found = european.greeks(spot, strike, t, 0.04, 0.011, vol, call)
+    value, inside = float(found.value), call == (strike < spot)
+    bid, ask = round(max(value * 0.995 - 0.01, 0), 2), round(value * 1.005 + 0.01, 2)
+    far = float(found.vega) < 0.03
+    return ChainSide(
+        osi=f"SPY261126{right}{int(strike * 1000):08d}", bid=D(f"{bid:.2f}") if bid else None, ask=D(f"{ask:.2f}"),
+        mid=D(f"{(bid + ask) / 2:.3f}") if bid else None, iv=None if far or odd else round(vol, 4),
+        why="mid is below what exercise pays" if odd else "a cent is more than a vol point" if far else "",
+        delta=round(float(found.delta), 3), gamma=round(float(found.gamma), 4), theta=round(float(found.theta), 3),
+        vega=round(float(found.vega), 3), open_interest=int(240 * (1 + strike % 10) ** 1.7), volume=int(60 * (1 + strike % 5) ** 2),
+        in_the_money=inside, marks=("mid is below what exercise pays",) if odd else ("quote is stale",) if strike == 668 else (),
+        stale=7.0 if strike == 668 else None,
+    )  # fmt: skip
+
+
+def chain() -> ChainView:
+    days = (0, 3, 4, 5, 6, 7, 10, 14, 21, 28, 34, 41, 49, 56, 91, 119, 147, 182, 364)
+    rows = tuple(
+        ChainRow(
+            strike=D(strike), call=chain_side(strike, "C", odd=strike == 644), put=chain_side(strike, "P"), nearest=strike == 662
+        )
+        for strike in range(632, 692)
+    )  # fmt: skip
+    return ChainView(
+        symbol="SPY", symbols=("SPY", "QQQ", "IWM"), expiry=CHAIN_DAY, rows=rows, strikes=146,
+        expiries=tuple(ChainExpiry(day=date(2026, 11, 20) + timedelta(days=n), dte=n) for n in days),
+        spot=D("661.42"), forward=661.74, vol=0.143, move=12.13, rate=0.04, carry=0.011, model="American, parity forward",
+        source="simulated", age=0.2, findings=("1 under exercise value",),
+    )  # fmt: skip
+
+
 CURL = (
     "curl -X POST http://127.0.0.1:8787/webhook/signal?token=$TOKEN "
     '-d \'{"ticker":"SPY","action":"buy","timeframe":"5"}\''
@@ -423,7 +466,7 @@ def welcome() -> WelcomeView:
 def full() -> DeskUpdate:
     return DeskUpdate(
         header=header(), signals=signals(), confluence=confluence(), decisions=decisions(), tickets=tickets(),
-        orders=orders(), positions=positions(), greeks=greeks(), exits=exits(), health=health(), log=log(), story=story(),
+        orders=orders(), positions=positions(), greeks=greeks(), exits=exits(), chain=chain(), health=health(), log=log(), story=story(),
         welcome=welcome(),
     )  # fmt: skip
 
@@ -455,6 +498,11 @@ def empty() -> DeskUpdate:
         ),
         greeks=GreeksView(face=face("The book is empty.", "Greeks appear with the first position.")),
         exits=ExitsView(face=face("Nothing to watch.", "Each open position brings its own exit rules.")),
+        chain=ChainView(
+            symbol="SPY",
+            symbols=("SPY",),
+            face=face("SPY has no option chain now.", "It appears with the first quote of its options."),
+        ),
         health=health(),
         log=LogView(rows=log().rows[:1]),
         story=StoryView(face=face("No story is open.", "Press Enter on a signal, an order or a position.")),
@@ -466,8 +514,8 @@ def with_face(update: DeskUpdate, face: Face) -> DeskUpdate:
     """The same views under another face."""
     changed = {
         name: msgspec.structs.replace(view, face=face)
-        for name in ("signals", "confluence", "decisions", "tickets", "orders", "positions", "greeks", "exits", "health", "log",
-                     "story", "welcome")
+        for name in ("signals", "confluence", "decisions", "tickets", "orders", "positions", "greeks", "exits", "chain",
+                     "health", "log", "story", "welcome")
         if (view := getattr(update, name)) is not None
     }  # fmt: skip
     return msgspec.structs.replace(update, **changed)

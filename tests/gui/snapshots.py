@@ -60,7 +60,19 @@ def main(out: Path) -> None:
                 desk.grab().save(str(out / f"{name}-{theme}.png"))
                 desk.close_now()
         look.set(theme="dark")
-        for name in ("palette", "keys", "exit", "override", "reject", "change", "halted", "hold", "review", "quiet"):
+        for name in (
+            "palette",
+            "keys",
+            "exit",
+            "override",
+            "reject",
+            "change",
+            "halted",
+            "hold",
+            "review",
+            "quiet",
+            "chain",
+        ):
             desk = window(look, Path(folder))
             draw(desk, samples.full(), "full")
             pose(desk, name)
@@ -121,7 +133,7 @@ def pose(desk: DeskWindow, name: str) -> None:
         desk.say("Denied: HEAT_OVER_LIMIT heat=8.4% limit=8%")
     elif name == "hold":
         desk.notice.hold("Keep holding: sell 3 SPY 26 Nov 26 658 C at once, market 6.45 × 6.51", 400)
-    elif name in ("review", "quiet"):
+    elif name in ("review", "quiet", "chain"):
         desk.docks.arrange(name)
 
 

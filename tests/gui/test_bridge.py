@@ -110,6 +110,7 @@ async def rig(qapp: QApplication, tmp_path: Path) -> AsyncIterator[Rig]:
     yield rig
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+    rig.bridge.stop()
     rig.window.close_now()
     rig.window.deleteLater()
 

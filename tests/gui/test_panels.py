@@ -32,8 +32,8 @@ FACES = {
     "error": lambda: samples.with_face(samples.full(), samples.ERROR),
     "error without rows": lambda: samples.with_face(samples.empty(), samples.ERROR),
 }
-PANELS = ("signals", "confluence", "decision", "approvals", "orders", "positions", "greeks", "exits", "health", "log", "story",
-          "welcome")  # fmt: skip
+PANELS = ("signals", "confluence", "decision", "approvals", "orders", "positions", "greeks", "exits", "chain", "health", "log",
+          "story", "welcome")  # fmt: skip
 
 
 def cut_texts(root: QWidget) -> list[str]:
