@@ -52,7 +52,7 @@ def watch(step: Step, positions: Sequence[Position]) -> None:
     held = [p for p in positions if p.is_open and p.quantity and not has_expired(step, p.contract)]
     if held:
         quotes = {p.id: step.world.quotes.option(p.contract) for p in held}
-        spots = {symbol: step.world.quotes.underlying(symbol) for symbol in {p.symbol for p in held}}
+        spots = {symbol: step.world.quotes.underlying(symbol) for symbol in dict.fromkeys(p.symbol for p in held)}
         found = _greeks(step, held, quotes, spots)
         for position in held:
             _look(step, position, quotes[position.id], spots[position.symbol], found.get(position.id))

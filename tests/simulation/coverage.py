@@ -1,0 +1,56 @@
+"""What a run met: faults, facts, order states and transitions, exit reasons, refusals. Counted, added up, printed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+FAULTS = (
+    # the broker and its line
+    "late word", "doubled word", "reordered words", "dropped word", "word lost while disconnected", "partial fill",
+    "fill before acknowledgement", "late fill after cancel", "rejected", "expired at the exchange",
+    "1100 disconnected", "1101 data lost", "1102 data kept", "broker id given out again",
+    "handed over while disconnected", "handed over and lost",
+    "failed evidence", "evidence in part", "slow evidence", "evidence while disconnected",
+    # the market
+    "crossed quotes", "stale quotes", "one-sided quotes", "wide quotes", "no quotes", "halted", "locked quotes",
+    "jump", "gap", "night",
+    # the ledger
+    "ledger stalls", "ledger away", "slow acknowledgement",
+    # senders
+    "late alert", "repeated alert", "resent alert", "garbage", "no answer",
+    # the machine
+    "crash", "crash in recovery", "long darkness",
+)  # fmt: skip
+"""Every kind of fault there is. One that a whole run of seeds never met fails it."""
+
+
+@dataclass(slots=True)
+class Coverage:
+    faults: Counter[str] = field(default_factory=Counter)
+    facts: Counter[str] = field(default_factory=Counter)
+    transitions: Counter[str] = field(default_factory=Counter)
+    exits: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    persons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Coverage) -> None:
+        for name in self.__slots__:
+            getattr(self, name).update(getattr(other, name))
+
+    @property
+    def never(self) -> list[str]:
+        """Fault kinds that were not met."""
+        return [fault for fault in FAULTS if not self.faults[fault]]
+
+    def table(self) -> str:
+        """Every kind with its count, in columns."""
+        lines = []
+        for name in self.__slots__:
+            counts: Counter[str] = getattr(self, name)
+            lines.append(f"{name} ({len(counts)} kinds)")
+            cells = [f"{kind} {count:,}" for kind, count in sorted(counts.items())]
+            lines += ["  " + "; ".join(cells[start : start + 5]) for start in range(0, len(cells), 5)]
+        if self.never:
+            lines.append(f"never met: {', '.join(self.never)}")
+        return "\n".join(lines)

@@ -1,0 +1,499 @@
+"""One run: an engine and everything around it, from one integer, with crashes. See the package for what it is made of.
+
+The engine is the real one, put together as the wiring does; only its ports lead into the simulated world. A crash ends
+its life between any two callbacks: what was not durable is gone, and a new engine starts from the disk while the world
+went on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cache
+from hashlib import sha256
+from random import Random
+
+from structlog.testing import capture_logs
+
+from engine.domain import events as ev
+from engine.domain.commands import Command
+from engine.domain.events import AnyFact
+from engine.domain.values import Policy
+from engine.intake.payloads import Heard, understand
+from engine.journey.conductor import Conductor
+from engine.journey.hearing import known_from
+from engine.journey.step import World
+from engine.journey.story import Journey
+from engine.market.bars import BarBook
+from engine.orders.fees import us_option_fees
+from engine.settings import Settings, with_overrides
+from engine.state import KINDS, State
+from tests.builders_trading import CALENDAR
+from tests.simulation.coverage import Coverage
+from tests.simulation.invariants import Judge, Violated
+from tests.simulation.ledger import Disk, FaultyLedger
+from tests.simulation.loop import Stuck, Timeline, VirtualLoop
+from tests.simulation.market import EXPIRIES, ExchangeTime, HostileMarket
+from tests.simulation.people import Alert, Persons, Sender
+from tests.simulation.venue import HostileBroker, Venue
+
+SIGNALS, ORDERS, FAULTS, CRASHES = 20, 10, 5, 1
+"""What every run holds at least."""
+LONGEST = 4000.0
+"""Seconds after which a run that has not come that far is called thin."""
+INTERVAL = 3.0
+"""Seconds between two looks of the engine at its market, and between two ticks of it."""
+REST = 45.0
+"""Seconds without a fault before the reckoning."""
+REBUILT = 16
+"""Every so many seeds the ledger is read back from its text and folded from zero."""
+
+PROFILES: tuple[dict[str, str], ...] = (
+    {"account.cash": "400000", "risk.cooldown_minutes": "1"},
+    {"account.cash": "1000000", "risk.cooldown_minutes": "0", "exits.mark_seconds": "20"},
+    {"account.cash": "100000", "risk.max_heat": "0.03", "risk.symbol_heat": "0.9", "risk.drawdown_halt": "0.03"},
+    {
+        "account.cash": "600000", "exits.stop_loss": "0.15", "exits.profit_target": "0.15", "exits.trail_arm": "0.08",
+        "exits.trail_points": "0.04", "exits.max_hold_sessions": "1", "risk.cooldown_minutes": "0",
+    },
+)  # fmt: skip
+POLICIES = (Policy.AUTO, Policy.AUTO, Policy.AUTO_PAPER, Policy.MANUAL)
+STARTS = (  # hours and minutes after the open, UTC offsets left to the calendar
+    timedelta(hours=1), timedelta(hours=3), timedelta(minutes=1), timedelta(hours=2, minutes=40),
+)  # fmt: skip
+
+
+@cache
+def settings_of(profile: int) -> Settings:
+    return with_overrides(Settings(), PROFILES[profile])
+
+
+@dataclass(slots=True)
+class Life:
+    """One process: from its start to its crash."""
+
+    number: int
+    loop: VirtualLoop
+    ledger: FaultyLedger
+    broker: HostileBroker
+    conductor: Conductor | None = None
+    """Set once it serves."""
+    posted: dict[int, Alert] = field(default_factory=dict)
+    """Alerts that wait for their answer, by a running number."""
+    count: int = 0
+    dead: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one seed."""
+
+    seed: int
+    digest: str = ""
+    """Of the whole ledger."""
+    signals: int = 0
+    orders: int = 0
+    faults: int = 0
+    crashes: int = 0
+    facts: int = 0
+    seconds: float = 0.0
+    violation: str = ""
+    rule: str = ""
+    coverage: Coverage = field(default_factory=Coverage)
+
+
+class Simulation:
+    def __init__(self, seed: int, tell: Callable[[str], None] | None = None) -> None:
+        self.seed = seed
+        self._tell = tell
+        self.timeline = Timeline()
+        self.coverage = Coverage()
+        plan = self._random("plan")
+        self._crash_random = self._random("crash")
+        self._fault_random = self._random("fault")
+        first: date = plan.choice(tuple(EXPIRIES))
+        session = CALENDAR.session(first)
+        assert session is not None
+        start = session.open + plan.choice(STARTS)
+        if plan.random() < 0.4:
+            start = session.close - timedelta(minutes=plan.choice((33, 21, 18, 70)))
+        self.clock = ExchangeTime(start, lambda: self.timeline.time)
+        self.market = HostileMarket(self._random("market"), first, self.clock.now, self.noted, CALENDAR)
+        self.market.tick(0.0)
+        self.venue = Venue(self.timeline, self.market, self.clock.now, CALENDAR, self._random("venue"), self.noted)
+        self.disk = Disk(self._committed)
+        self.judge = Judge(self.disk, self.venue, self.coverage)
+        self.venue.arrived = self.judge.arrived
+        self.sender = Sender(
+            self.timeline, self.market, self.clock.now, self._random("sender"), self.noted, self._post
+        )
+        self.persons = Persons(self.market, self._random("persons"))
+        self.settings = settings_of(plan.randrange(len(PROFILES)))
+        self.policy = plan.choice(POLICIES)
+        self.shuffled = plan.random() < 0.3
+        self.pace = plan.choice((6.0, 10.0, 16.0))
+        self.alerts_wanted = SIGNALS + plan.randrange(6)
+        self.life: Life | None = None
+        self.lives = 0
+        self.crashes = 0
+        self.recovered = 0
+        self.resting = False
+        self.over = False
+        self.broken: Exception | None = None
+
+    def _random(self, what: str) -> Random:
+        return Random(f"{self.seed}:{what}")
+
+    def noted(self, fault: str) -> None:
+        self.coverage.faults[fault] += 1
+        if self._tell is not None:
+            self._tell(f"{self._stamp()}  ! {fault}")
+
+    def tell(self, text: str) -> None:
+        if self._tell is not None:
+            self._tell(f"{self._stamp()}  {text}")
+
+    def _stamp(self) -> str:
+        return f"{self.timeline.time:9.3f} {self.clock.now():%a %H:%M:%S}"
+
+    # --- the run ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        outcome = Outcome(self.seed, coverage=self.coverage)
+        try:
+            with capture_logs():
+                self._play()
+        except Violated as broken:
+            outcome.violation, outcome.rule = str(broken), broken.rule
+        except Stuck as stuck:
+            outcome.violation, outcome.rule = str(stuck), "the engine goes on"
+        outcome.digest = sha256(self.disk.head.hash + str(self.lives).encode()).hexdigest()
+        outcome.signals, outcome.orders = self.judge.signals, self.judge.orders
+        outcome.faults, outcome.crashes = self.coverage.faults.total(), self.crashes
+        outcome.facts, outcome.seconds = self.disk.head.seq, self.timeline.time
+        self.coverage.persons.update(self.persons.seen)
+        return outcome
+
+    def _play(self) -> None:
+        self._world()
+        while not self.over:
+            self._live()
+            if not self.over:
+                self._darkness()
+        self._enough()
+        if self.seed % REBUILT == 0:
+            self.judge.rebuilt()
+
+    def _enough(self) -> None:
+        if not self._reached():
+            found = (self.judge.signals, self.judge.orders, self.coverage.faults.total(), self.recovered)
+            raise Violated("a run holds enough", f"signals, orders, faults, recoveries: {found}")
+
+    def _reached(self) -> bool:
+        return (
+            self.judge.signals >= SIGNALS
+            and self.judge.orders >= ORDERS
+            and self.coverage.faults.total() >= FAULTS
+            and self.recovered >= CRASHES
+        )
+
+    def _live(self) -> None:
+        """One process, until it crashes or the run is over."""
+        self.lives += 1
+        shuffle = self._random(f"shuffle {self.lives}") if self.shuffled else None
+        loop = VirtualLoop(self.timeline, shuffle)
+        ledger = FaultyLedger(self.disk, self._random(f"ledger {self.lives}"), loop)
+        broker = HostileBroker(
+            self.venue, self.timeline, self.clock.now, self._random(f"line {self.lives}"), self.noted, self._handed
+        )
+        life = self.life = Life(self.lives, loop, ledger, broker)
+        self.venue.adapter = broker
+        if self.lives > 1 and not self.resting and self._crash_random.random() < 0.2:
+            loop.cut_after = self._crash_random.randint(1, 60)
+        main = loop.create_task(self._engine(life), name="engine")
+        main.add_done_callback(lambda _: None if loop.dying else loop.stop())
+        try:
+            loop.run_forever()
+            failed = main.exception() if main.done() and not main.cancelled() else None
+        finally:
+            self._die(life)
+        if self.broken is not None:
+            raise self.broken
+        if loop.complaints:
+            raise Violated("no error is lost", loop.complaints[0])
+        if failed is not None:
+            raise failed if isinstance(failed, Violated | Stuck) else Violated("the engine goes on", _innermost(failed))
+        if not self.over:
+            self.crashes += 1
+            self.noted("crash")
+            if life.conductor is None:
+                self.noted("crash in recovery")
+            self.tell(f"--- the power goes; the disk ends at {self.disk.head.seq}")
+
+    def _die(self, life: Life) -> None:
+        """Nothing of it reaches the world any more; then its tasks end."""
+        life.dead = life.ledger.dead = life.broker.line.dead = True
+        self.venue.adapter = None
+        life.loop.end()
+        self.life = None
+        for alert in life.posted.values():
+            self.noted("no answer")
+            self.sender.answered(alert, None)
+
+    def _darkness(self) -> None:
+        """No engine runs; the world goes on."""
+        span = self._crash_random.choice((0.2, 1.0, 4.0, 4.0, 20.0, 90.0))
+        if span > 60:
+            self.noted("long darkness")
+        until = self.timeline.time + span
+        while self.timeline.next is not None and self.timeline.next <= until:
+            self.timeline.happen()
+        self.timeline.time = until
+
+    async def _engine(self, life: Life) -> None:
+        """The wiring: recover the state from the disk, put the engine around it, open, serve."""
+        ledger = life.ledger
+        state = State.load(await ledger.projections(KINDS), ledger.head.seq, ledger.head.at)
+        self.judge.recovered(state)
+        known = known_from(await ledger.keys(0), state)
+        world = World(
+            settings=self.settings,
+            calendar=CALENDAR,
+            quotes=self.market,
+            bars=BarBook(CALENDAR, self.market, self.market),
+            fees=us_option_fees(),
+            policy=self.policy,
+        )
+        journey = Journey(world, state, self.clock, known)
+        conductor = Conductor(journey, ledger, life.broker, INTERVAL)
+        conductor.watch(lambda facts: self._made(facts, journey))
+        await conductor.open("simulation", self.market.source)
+        life.conductor = conductor
+        self.recovered += self.lives > 1
+        self.tell(f"--- engine {life.number} serves from {ledger.head.seq}")
+        await conductor.run()
+
+    # --- what the engine does -----------------------------------------------------------------------------------------
+
+    def _committed(self, facts: Sequence[AnyFact]) -> None:
+        try:
+            self.judge.committed(facts)
+        except Exception as error:
+            self._break(error)
+
+    def _made(self, facts: Sequence[AnyFact], journey: Journey) -> None:
+        if self._tell is not None:
+            for fact in facts:
+                self.tell(_line(fact))
+        try:
+            self.judge.made(facts, journey)
+        except Exception as error:
+            self._break(error)
+
+    def _handed(self, order: object) -> None:
+        try:
+            self.judge.handed(order)  # type: ignore[arg-type]
+        except Exception as error:
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        """An invariant broke inside a callback: the run ends here."""
+        if self.broken is None:
+            self.broken = error
+            if self.life is not None:
+                self.life.loop.stop()
+
+    # --- the world ------------------------------------------------------------------------------------------------------
+
+    def _world(self) -> None:
+        self.timeline.after(INTERVAL * 0.7, self._tick)
+        self.timeline.after(1.0, self._alert)
+        self.timeline.after(5.0, self._person)
+        self.timeline.after(8.0, self._fault)
+        self.timeline.after(self._crash_random.uniform(20.0, 150.0), self._crash)
+
+    def _tick(self) -> None:
+        self.market.tick(self.timeline.time)
+        self._guarded(self.venue.tick)
+        self._hours()
+        if not self.resting and (self._reached() or self.timeline.time > LONGEST):
+            self._rest()
+        self.timeline.after(INTERVAL, self._tick)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Violated as error:
+            self._break(error)
+
+    def _hours(self) -> None:
+        """After hours the exchange's clock skips to the next opening."""
+        now = self.clock.now()
+        session = CALENDAR.session_at(now)
+        if session is None or now >= session.options_close + timedelta(seconds=30):
+            self.noted("night")
+            self._skip(CALENDAR.next_session(now.date()).open + timedelta(minutes=1) - now)
+
+    def _skip(self, span: timedelta) -> None:
+        self.clock.skip(span)
+        self.market.jump()
+        self.tell(f"--- the exchange skips {span}")
+
+    def _alert(self) -> None:
+        if self.resting:
+            return
+        if len(self.sender.alerts) < self.alerts_wanted or self.judge.signals < SIGNALS:
+            self.sender.speak()
+        self.timeline.after(self.sender.random.expovariate(1.0 / self.pace), self._alert)
+
+    def _post(self, alert: Alert) -> None:
+        life = self.life
+        if life is None or life.conductor is None:
+            self.noted("no answer")
+            self.sender.answered(alert, None)
+            return
+        life.count += 1
+        life.posted[life.count] = alert
+        life.loop.create_task(self._deliver(life, life.conductor, life.count, alert))
+
+    async def _deliver(self, life: Life, conductor: Conductor, number: int, alert: Alert) -> None:
+        try:
+            heard = self._read(alert)
+            answer = await conductor.hear(heard)
+        except Exception as error:
+            self._break(Violated("a door never raises", _innermost(error)))
+            return
+        if life.dead:
+            return
+        del life.posted[number]
+        if alert.kind == "garbage":
+            self.noted("garbage")
+        if answer.status == 202:
+            place = int(answer.body["receipt"])
+            alert.acknowledged = place
+            try:
+                self.judge.answered(place, heard.key)
+            except Violated as error:
+                self._break(error)
+        self.sender.answered(alert, answer.status)
+
+    def _read(self, alert: Alert) -> Heard:
+        now = self.clock.now()
+        return understand(alert.body, door=None, now=now, wall=now, bars=_NO_BARS, calendar=CALENDAR)
+
+    def _person(self) -> None:
+        if self.resting:
+            return
+        life = self.life
+        if life is not None and life.conductor is not None:
+            command = self.persons.think(life.conductor.journey.state)
+            if command is not None:
+                life.loop.create_task(self._command(life, life.conductor, command))
+        self.timeline.after(self.persons.random.expovariate(1.0 / (self.pace * 0.8)), self._person)
+
+    async def _command(self, life: Life, conductor: Conductor, command: Command) -> None:
+        self.tell(f"person: {command}")
+        try:
+            await conductor.command(command)
+        except Exception as error:
+            if not life.dead:
+                self._break(Violated("a door never raises", _innermost(error)))
+
+    # --- faults ---------------------------------------------------------------------------------------------------------
+
+    def _fault(self) -> None:
+        if self.resting:
+            return
+        random, life = self._fault_random, self.life
+        kind = random.choice(("line", "line", "line", "stall", "away", "word", "skip", "gateway"))
+        if life is not None:
+            if kind in ("line", "gateway") and life.broker.line.up:
+                life.broker.break_line()
+                if kind == "gateway":
+                    self.venue.roll_back()
+                data_lost = kind == "gateway" or random.random() < 0.4
+                broker = life.broker
+                self.timeline.after(random.choice((0.3, 3.0, 15.0)), lambda: broker.mend(data_lost=data_lost))
+            elif kind == "stall":
+                self.noted("ledger stalls")
+                life.ledger.stall(random.choice((1.0, 4.0, 12.0)))
+            elif kind == "word":
+                self.noted("slow acknowledgement")
+                life.ledger.slow_word(random.choice((1.0, 4.0)))
+            elif kind == "away":
+                self.noted("ledger away")
+                ledger = life.ledger
+                ledger.leave()
+                self.timeline.after(random.choice((2.0, 8.0, 25.0)), ledger.come_back)
+        if kind == "skip" and random.random() < 0.4:
+            self._skip(timedelta(minutes=random.choice((2, 6, 15))))
+        self.timeline.after(random.expovariate(1.0 / 14.0) + 2.0, self._fault)
+
+    def _crash(self) -> None:
+        if self.resting:
+            return
+        if self.life is not None and self.life.loop.cut_after is None:
+            self.life.loop.cut_after = self._crash_random.randint(1, 80)
+        self.timeline.after(self._crash_random.uniform(30.0, 250.0), self._crash)
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+
+    def _rest(self) -> None:
+        """No fault any more; the line breaks once and comes back, so that what was lost is asked for; then the reckoning."""
+        self.tell("--- everything comes to rest")
+        self.resting = True
+        self.market.quiet = self.venue.quiet = True
+        self.timeline.after(6.0, self._reconnect)
+        self.timeline.after(REST, self._reckon)
+
+    def _reconnect(self) -> None:
+        if self.life is not None:
+            self.life.ledger.come_back()
+            self.life.loop.cut_after = None
+            self.life.broker.break_line()
+            self.life.broker.mend(data_lost=True)
+
+    def _reckon(self) -> None:
+        life = self.life
+        if life is None or life.conductor is None:
+            self.timeline.after(1.0, self._reckon)
+            return
+        try:
+            self.judge.at_rest(self.clock.now())
+        except Violated as error:
+            self._break(error)
+            return
+        self.over = True
+        life.loop.stop()
+
+
+_NO_BARS = BarBook(CALENDAR, None, None)  # type: ignore[arg-type]  # only short forms ask it, and ours are exit notices
+
+
+def _innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
+
+
+def _line(fact: AnyFact) -> str:
+    """A fact in one line of a run's story."""
+    shown = {
+        name: getattr(fact, name)
+        for name in ("order", "position", "execution", "quantity", "price", "limit", "reason", "side", "purpose")
+        if hasattr(fact, name)
+    }
+    if isinstance(fact, ev.TicketOpened):
+        shown = {"ticket": fact.ticket.id, "contract": fact.ticket.contract.osi, "quantity": fact.ticket.quantity}
+    if isinstance(fact, ev.DecisionMade):
+        shown = {"verdict": fact.decision.verdict.value, "direction": fact.decision.direction}
+    refusal = getattr(fact, "refusal", None)
+    text = " ".join(f"{name}={value}" for name, value in shown.items())
+    return f"{fact.seq:4d} {fact.kind} {text} {refusal.text if refusal is not None else ''}".rstrip()
+
+
+def simulate(seed: int, tell: Callable[[str], None] | None = None) -> Outcome:
+    """Play one seed."""
+    return Simulation(seed, tell).run()
+
