@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -16,16 +17,21 @@ from engine.ports import Head, Ledger
 from storage.database import open_database
 from storage.ledger import PostgresLedger
 from storage.memory import MemoryLedger
+from storage.spool import Spool
 from tests.storage.builders import at, halted, heard, refused, rejected, row, several
+from tests.storage.waiting import until
 
 
-@pytest_asyncio.fixture(params=["memory", "postgres"])
-async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
+@pytest_asyncio.fixture(params=["memory", "postgres", "spooling"])
+async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ledger]:
     if request.param == "memory":
         yield MemoryLedger()
         return
     database = await open_database(request.getfixturevalue("database_dsn"))
-    real = PostgresLedger(database)
+    if request.param == "spooling":  # every commit counts as slow: all goes to the spool and by it to the database
+        real = PostgresLedger(database, spool=Spool(tmp_path / "spool", segment=4096), stall=0)
+    else:
+        real = PostgresLedger(database)
     await real.open()
     async with asyncio.TaskGroup() as group:
         group.create_task(real.run())
@@ -238,7 +244,13 @@ async def test_which_fact_changed_a_row_last(ledger: Ledger) -> None:
     await ledger.append(several(1, 3), [row("a")], {})
     await ledger.append([rejected(4)], [], {})
     assert await ledger.projected() == 3
-    assert ledger.spooled is None
+
+
+async def test_a_database_that_keeps_up_leaves_nothing_in_a_spool(ledger: Ledger) -> None:
+    await ledger.append(several(1, 3), [row("a")], {})
+    await until(lambda: ledger.spooled is None)
+    assert ledger.available
+    assert ledger.head.seq == 3
 
 
 # --- text of every kind ---------------------------------------------------------------------------------------------
