@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from engine.ports import LedgerAway
-from storage import history, roles
+from storage import roles
 from storage.dsn import SCHEMA, Connection, connect, normal, part, shown
 from storage.errors import DatabaseError
+from storage.grants import grant_beside
 from storage.migrations import HEAD, KNOWN
 
 OLDEST_SERVER = 15
@@ -91,7 +92,7 @@ async def open_database(
                 await before_migration(dsn)
             await _upgrade(dsn)
         access = await roles.arrange(owner, dsn, app_dsn)
-        await history.grant(owner, part(access.app, "user"), part(access.reader, "user"))
+        await grant_beside(owner, part(access.app, "user"), part(access.reader, "user"))
         await owner.execute(
             "SELECT strikedesk.make_partition((now() AT TIME ZONE 'UTC')::date),"
             " strikedesk.make_partition((now() AT TIME ZONE 'UTC' + interval '1 month')::date)"

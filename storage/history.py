@@ -19,7 +19,6 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import sql
 
 from engine.domain.shapes import digest_of, drift, shape_of
 from storage.dsn import Connection, connect
@@ -275,23 +274,3 @@ class History:
         if self._connection is not None:
             connection, self._connection = self._connection, None
             await connection.close()
-
-
-async def grant(owner: Connection, app: str, reader: str) -> None:
-    """The engine's role may add to history and read it, the reader may read. Called as the owner, at every start."""
-    for role, rights in ((app, "SELECT, INSERT"), (reader, "SELECT")):
-        there = await (await owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])).fetchone()
-        if there is None or role == owner.info.user:
-            continue
-        name = sql.Identifier(role)
-        for statement in (
-            f"GRANT USAGE ON SCHEMA {SCHEMA} TO {{}}",
-            f"GRANT {rights} ON ALL TABLES IN SCHEMA {SCHEMA} TO {{}}",
-        ):
-            await owner.execute(sql.SQL(statement).format(name))
-        if role == app:
-            for statement in (
-                f"GRANT UPDATE ON {SCHEMA}.shape TO {{}}",
-                f"GRANT EXECUTE ON FUNCTION {SCHEMA}.make_day(text, date) TO {{}}",
-            ):
-                await owner.execute(sql.SQL(statement).format(name))

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from engine.domain import events as ev
 from engine.domain.canonical import canonical
 from engine.domain.events import AnyFact
 from engine.ports import Change, Head
@@ -95,8 +96,8 @@ class Tail:
             row = row_of(fact, digest)
             digest = row.hash
             rows.append(row)
-        if changes and not facts:
-            raise ValueError("projections change by facts only")
+        if (changes or keys) and not facts:
+            raise ValueError("projections and keys change by facts only")
         stored = [
             StoredChange(stored_text(change.kind), stored_text(change.key), seq, place, _body_text(change))
             for place, change in enumerate(changes)
@@ -105,8 +106,34 @@ class Tail:
             if not 0 < of <= seq:
                 raise ValueError(f"key {key!r} names fact {of}, which is not there")
         pairs = [(stored_text(key), of) for key, of in keys.items()]
-        self.seq, self.hash = seq, digest
+        self._advance(rows)
         return Entry(rows, stored, pairs, done)
+
+    def chain(self, facts: Sequence[AnyFact]) -> list[Row]:
+        """Facts without projections, checked and chained. Raises `ValueError` and changes nothing when they do not fit."""
+        rows = self._chained(facts)
+        self._advance(rows)
+        return rows
+
+    def _chained(self, facts: Sequence[AnyFact]) -> list[Row]:
+        seq, digest = self.seq, self.hash
+        rows = []
+        for fact in facts:
+            seq += 1
+            if fact.seq != seq:
+                raise ValueError(f"{fact.kind} {fact.seq} does not follow fact {seq - 1}")
+            if fact.cause is not None and not 0 < fact.cause < seq:
+                raise ValueError(f"{fact.kind} {seq} names fact {fact.cause} as its cause, which is not before it")
+            if fact.at.tzinfo is None:
+                raise ValueError(f"{fact.kind} {seq} has a time without a zone")
+            row = row_of(fact, digest)
+            digest = row.hash
+            rows.append(row)
+        return rows
+
+    def _advance(self, rows: Sequence[Row]) -> None:
+        if rows:
+            self.seq, self.hash = rows[-1].seq, rows[-1].hash
 
 
 def _body_text(change: Change) -> str | None:
@@ -141,7 +168,19 @@ def plain_text(text: str) -> str:
     return _ESCAPED.sub(lambda found: "\\" if found[1] == "\\" else chr(int(found[1][1:], 16)), text)
 
 
-# --- what a fact is about -------------------------------------------------------------------------------------------
+# --- what a fact brings and is about -------------------------------------------------------------------------------------------
+
+_ACCEPTED = (ev.SignalReceived, ev.PhaseReceived, ev.TrendReceived, ev.ExitNoticeReceived)
+
+
+def key_of(fact: AnyFact) -> str | None:
+    """The dedupe key an accepted receipt brings. A body without a time of its own may come again later: its key, which
+    is its digest, names its place too."""
+    if not isinstance(fact, _ACCEPTED):
+        return None
+    key = fact.receipt.key
+    return f"{key}@{fact.seq}" if key.startswith("sha256:") else key
+
 
 _HOLDERS = ("signal", "phase", "trend", "notice", "active", "ticket", "contract")
 
