@@ -168,4 +168,6 @@ def _run(kernel: Kernel, results: int, units: Units | None, *arguments: ArrayLik
 
 def spread(array: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
     """The array broadcast to the shape, flat and contiguous; no copy where it is so already."""
-    return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1)
+    if array.shape == shape and array.flags.writeable:
+        return np.ascontiguousarray(array).reshape(-1)
+    return np.broadcast_to(array, shape).flatten()  # its own: compiled code takes no read-only view

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.pricing import greeks, price
-from engine.pricing.european import GreeksArrays
+from engine.pricing.european import GreeksArrays, spread
 
 DAYS_A_YEAR = 365.0
 
@@ -115,3 +115,12 @@ def test_the_limit_at_small_vol_is_the_value_without_vol() -> None:
 def test_a_missing_input_gives_nothing_instead_of_a_number() -> None:
     found = price(np.array([np.nan, 100.0]), 100.0, 0.1, 0.04, 0.0, np.array([0.2, np.nan]), True)
     assert np.isnan(found).all()
+
+
+@pytest.mark.parametrize(
+    "argument", [600.0, np.array([600.0]), np.broadcast_to(600.0, (1,))], ids=["number", "array", "view"]
+)
+def test_compiled_code_is_given_no_read_only_view(argument: float | np.ndarray) -> None:
+    flat = spread(np.asarray(argument, np.float64), (1,))
+    assert flat.flags.writeable
+    assert flat.flags.c_contiguous
