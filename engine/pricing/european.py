@@ -167,7 +167,9 @@ def _run(kernel: Kernel, results: int, units: Units | None, *arguments: ArrayLik
 
 
 def spread(array: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """The array broadcast to the shape, flat and contiguous; no copy where it is so already."""
-    if array.shape == shape and array.flags.writeable:
+    """The array broadcast to the shape, flat, contiguous and writable; no copy where it is so already."""
+    # Compiled code takes no read-only view. The interface tells without the warning that the flag gives for some views.
+    read_only = array.__array_interface__["data"][1]
+    if array.shape == shape and not read_only:
         return np.ascontiguousarray(array).reshape(-1)
-    return np.broadcast_to(array, shape).flatten()  # its own: compiled code takes no read-only view
+    return np.broadcast_to(array, shape).flatten()

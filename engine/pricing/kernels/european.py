@@ -18,8 +18,7 @@ from engine.pricing.kernels.lanes import (
     density_core,
     exp,
     lane,
-    log,
-    smaller,
+    log_of_ratio,
 )
 from engine.pricing.kernels.runtime import Kernel, blocks
 
@@ -39,8 +38,7 @@ def european_terms(spot: Lane, strike: Lane, t: Lane, r: Lane, q: Lane, vol: Lan
     discount = exp(-r * time)
     spot_leg = spot * dividend_discount
     cash_leg = strike * discount
-    # A strike of nothing is infinitely in the money, not a missing number.
-    moneyness = log(smaller(spot_leg / cash_leg, 1e300))
+    moneyness = log_of_ratio(spot_leg, cash_leg)
     dead = total < _LEAST_TOTAL
     inverse = 1.0 / choose(dead, 1.0, total)
     # Without vol the limit of d is ±inf by the sign of the moneyness, and 0 at the money forward.
