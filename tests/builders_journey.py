@@ -29,6 +29,7 @@ from engine.market.bars import BarBook, Minutes
 from engine.market.quotes import MarketBook
 from engine.orders.fees import us_option_fees
 from engine.orders.paper import PaperBroker
+from engine.orders.reconcile import Asked
 from engine.ports import Broker, BrokerAway, BrokerWord, Evidence, Sink
 from engine.pricing import european, expiry_moment, year_fraction
 from engine.sessions import Calendar, Session
@@ -37,6 +38,7 @@ from engine.state import KINDS, State
 from storage.memory import MemoryLedger
 from tests.bodies import signal_body
 from tests.builders_trading import CALENDAR, NOON
+from tests.fakes.far_broker import FarBroker
 
 F = TypeVar("F", bound=ev.Fact)
 
@@ -147,7 +149,9 @@ class Desk:
         state: State | None = None,
         known: Known | None = None,
         broker: Broker | None = None,
+        far: bool = False,
     ) -> None:
+        """`far`: the broker is outside this process, across a line that the test holds."""
         self.settings: Settings = with_overrides(Settings(), dict(overrides or {}))
         self.calendar = calendar
         self.policy = policy
@@ -164,7 +168,11 @@ class Desk:
             policy=policy,
         )
         self.journey = Journey(world, state or State(), self.clock, known or Known())
-        self.broker = broker or PaperBroker(self.market, self.clock, calendar, self.settings, us_option_fees())
+        self.broker = (
+            broker
+            or (FarBroker(self.clock) if far else None)
+            or PaperBroker(self.market, self.clock, calendar, self.settings, us_option_fees())
+        )
         self.player = Player(self.journey, self.ledger, self.broker, self.clock, self.market, self._read)  # type: ignore[arg-type]  # a hand market plays nothing
         self.market.price(start)
         self.broker.restore(list(self.state.open_orders.values()))
@@ -264,6 +272,16 @@ class Desk:
     def say(self, *reports: BrokerWord) -> None:
         """The broker's words, all at once."""
         self.player.perform(lambda step: self.journey.report(step, reports))
+
+    def listen(self) -> None:
+        """Whatever the broker has said by now."""
+        self.player.perform(self.player._drain)
+
+    def reconcile(self, books: Evidence, asked: Asked | None = None) -> None:
+        """The broker's books were read; the question was put now, unless told."""
+        question = asked or self.journey.question(wanted=True)
+        assert question is not None, "nobody could be asked"
+        self.player.perform(lambda step: self.journey.reconcile(step, question, books))
 
     def look(self) -> None:
         """The desk looks once more without new time or quotes."""
