@@ -244,7 +244,7 @@ class PaperBroker:
         )
         self._executions.append(_execution(order, report))
         if len(self._executions) > BOOKS:
-            self._since = max(self._since, self._executions.popleft().at)
+            self._since = max(self._since, self._executions.popleft().at + datetime.resolution)
         working.bill = bill
         working.filled_on = quote
         if order.type is OrderType.MARKETABLE:
@@ -281,7 +281,7 @@ class PaperBroker:
     def _finish(self, order: Order, report: BrokerReport) -> None:
         self._completed.append((report.at, _booked(order, report)))
         if len(self._completed) > BOOKS:
-            self._since = max(self._since, self._completed.popleft()[0])
+            self._since = max(self._since, self._completed.popleft()[0] + datetime.resolution)
         self._report(report)
 
     def _report(self, report: BrokerReport) -> None:
