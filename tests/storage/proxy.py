@@ -33,6 +33,8 @@ class Wire:
         self._target = Path(part(dsn, "host")) / ".s.PGSQL.5432"
         self._path = folder / ".s.PGSQL.5432"
         self._marker = marker
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
@@ -51,6 +53,10 @@ class Wire:
         for writer in list(self._open):
             writer.close()
 
+    def stall(self, stalled: bool = True) -> None:
+        """Nothing arrives on either side any more, and no connection breaks; or all that was held up arrives."""
+        (self._flowing.clear if stalled else self._flowing.set)()
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.cut is Cut.ALL:
             writer.close()
@@ -62,6 +68,7 @@ class Wire:
 
         async def forward() -> None:
             while data := await reader.read(1 << 16):
+                await self._flowing.wait()
                 if self.cut in (Cut.REQUEST, Cut.ANSWER) and self._marker in data:
                     self.cuts += 1
                     cut, self.cut = self.cut, Cut.NEVER
@@ -73,6 +80,7 @@ class Wire:
 
         async def back() -> None:
             while data := await server_reader.read(1 << 16):
+                await self._flowing.wait()
                 if swallow.is_set():
                     return
                 writer.write(data)
