@@ -24,6 +24,7 @@ from engine.domain.events import AnyFact
 from engine.domain.values import Timeframe
 from engine.domain.views import ChainView, DecisionView, DeskUpdate, Face, FaceKind, LogRow, LogView
 from engine.journey.booking import book_of
+from engine.pricing import kernels
 from engine.pricing.terms import Terms
 from engine.sessions import new_york_day
 from engine.views import board, desk, holdings, stories, tickets
@@ -197,6 +198,7 @@ class Bridge(QObject):
     def _vitals(self) -> Vitals:
         engine = self.engine
         pulse, ledger, now = engine.conductor.pulse, engine.ledger, time.perf_counter()
+        serving, reason = kernels.state()
         return Vitals(
             address=engine.address,
             market=engine.market.source,
@@ -208,6 +210,8 @@ class Bridge(QObject):
             heard_ago=None if pulse.last_receipt is None else asyncio.get_running_loop().time() - pulse.last_receipt,
             weighing=pulse.weighing,
             warm=pulse.warm,
+            pricing=serving.value,
+            pricing_reason=reason,
             problems=tuple(engine.problems),
         )
 

@@ -49,9 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         "--layout",
         default="",
         type=str.lower,
-        choices=["trade", "review", "quiet"],
+        choices=["trade", "review", "quiet", "chain"],
         metavar="NAME",
-        help="trade, review or quiet",
+        help="trade, review, quiet or chain",
     )
     desk.add_argument(
         "--smoke", action="store_true", help="drive one signal from webhook to closed position, then exit 0"
@@ -106,6 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true")
     _policy_options(doctor, "")
     doctor.set_defaults(run=_doctor)
+
+    kernels = commands.add_parser("kernels", help="compile the pricing kernels into their cache, and say what serves")
+    kernels.add_argument("--cache", type=Path, metavar="DIR", help="where (default STRIKEDESK_CACHE or the platform's)")
+    kernels.set_defaults(run=_kernels)
 
     bench = commands.add_parser("bench", help="measurements")
     bench.add_argument("names", nargs="*", metavar="NAME", help="journey (default: all there are)")
@@ -205,6 +209,12 @@ def _doctor(chosen: argparse.Namespace) -> int:
     from app.commands.doctor import run_doctor
 
     return run_doctor(_options(chosen, ""), tunnel=chosen.tunnel, as_json=chosen.json)
+
+
+def _kernels(chosen: argparse.Namespace) -> int:
+    from app.warming import run_kernels
+
+    return run_kernels(chosen.cache)
 
 
 def _bench(chosen: argparse.Namespace) -> int:

@@ -24,6 +24,8 @@ from engine.domain.values import Timeframe
 
 TEST_TIMEFRAMES = (Timeframe.H4, Timeframe.H1)
 """What the test sends: the smallest pair that is enough for an EXECUTE."""
+SETTLED = 0.5
+"""Seconds after which the first window is painted and what was put off may begin."""
 
 
 def run_desk(options: Options, *, smoke: bool, layout: str) -> int:
@@ -115,6 +117,8 @@ class Desk:
             try:
                 window.show()
                 bridge.start()
+                # One more turn of the loop paints the window.
+                asyncio.get_running_loop().call_later(SETTLED, engine.ready.set)
                 if self._smoke:
                     from app.smoke import drive
 

@@ -30,6 +30,7 @@ def run_engine(options: Options) -> int:
 
         async def face(engine: Engine) -> None:
             _say_ready(engine)
+            engine.ready.set()
             await stop.wait()
 
         await serve(asked, face)

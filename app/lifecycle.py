@@ -17,6 +17,7 @@ from app.door import DeskDoor
 from app.nightly import nightly
 from app.options import VERSION, UsageError
 from app.recorder import record
+from app.warming import warm
 from app.wiring import Asked, Engine, build
 from engine.clock import SystemClock
 from engine.domain import events as ev
@@ -132,6 +133,8 @@ async def _run(engine: Engine, ledger: PostgresLedger, face: Face) -> None:
         await engine.conductor.open(VERSION, engine.settings.market.source)
         conducting = tasks.create_task(engine.conductor.run(), name="conductor")
         listening = tasks.create_task(_listen(engine), name="listener")
+        compiled = engine.settings.pricing.kernels == "compiled"
+        warming = tasks.create_task(warm(engine.ready, allowed=compiled), name="kernels")
         reason = "stopped"
         try:
             while not engine.address and not listening.done():  # noqa: ASYNC110 - a process is asked, there is no event to wait for
@@ -147,6 +150,7 @@ async def _run(engine: Engine, ledger: PostgresLedger, face: Face) -> None:
             engine.conductor.stop()
             engine.conductor.perform(lambda step: step.emit(ev.EngineStopped, reason=reason))
             await ledger.close()
+            await _end(warming)
 
 
 async def _listen(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -78,6 +79,8 @@ class Engine:
     """Where it listens, once it does: http://127.0.0.1:8787."""
     external: bool = False
     """The database is not our own: DATABASE_URL."""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Its face is shown: what was put off until then may begin."""
     problems: list[str] = field(default_factory=list)
     """What could not be arranged and a person should know."""
 

@@ -6,7 +6,7 @@ Numbers and their meaning: the trading page of the specification. Percentages ar
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -211,6 +211,14 @@ class ExitSettings(Section):
     iv_minutes: int = Field(15, ge=1, description="IV crush alert: within this many minutes")
 
 
+class PricingSettings(Section):
+    """How options are valued."""
+
+    kernels: Literal["compiled", "numpy"] = Field(
+        "compiled", description="compiled once they are ready, or numpy for good; the results are the same to the bit"
+    )
+
+
 class BackupSettings(Section):
     """Copies of the ledger."""
 
@@ -240,6 +248,7 @@ class Settings(Section):
     exits: ExitSettings = ExitSettings()
     backup: BackupSettings = BackupSettings()
     history: HistorySettings = HistorySettings()
+    pricing: PricingSettings = PricingSettings()
 
 
 class SettingError(ValueError):

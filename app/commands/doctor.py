@@ -32,6 +32,7 @@ from app.display import display_problem
 from app.options import Options
 from app.paths import Home, find_home, resources
 from app.secrets import Secrets, SecretsError
+from app.warming import COMPLETE, cache_folder, private
 from engine.clock import SystemClock
 from engine.settings import SettingError, Settings
 from storage import dsn
@@ -117,6 +118,7 @@ async def examine(
         market_check(settings.market.source),
         display_check(environ),
         fonts_check(resources() / "fonts"),
+        kernels_check(settings),
     ]
     if tunnel:
         checks.append(await tunnel_check(tunnel, secrets))
@@ -270,6 +272,25 @@ def fonts_check(folder: Path) -> Check:
     if found:
         return Check("fonts", State.OK, ", ".join(found))
     return Check("fonts", State.MISSING, f"none in {folder}", "the system's font is used; unpack the program again")
+
+
+def kernels_check(settings: Settings, compiler: str | None = None, folder: Path | None = None) -> Check:
+    """The compiler of the pricing kernels is there, and its cache can be written."""
+    if settings.pricing.kernels == "numpy":
+        return Check("kernels", State.OK, "numpy, as pricing.kernels says")
+    found = compiler or _version("numba")
+    if found is None:
+        return Check("kernels", State.MISSING, "no numba: numpy prices, to the same bits but slower", "`make setup`")
+    folder = cache_folder() if folder is None else folder
+    existing = next(one for one in (folder, *folder.parents) if one.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Check("kernels", State.MISSING, f"numba {found}, but {existing} cannot be written: compiled anew at each start",
+                     "choose another place by STRIKEDESK_CACHE")  # fmt: skip
+    if folder.exists() and not private(folder):
+        return Check("kernels", State.MISSING, f"numba {found}, but others may write {folder}: nothing is kept there",
+                     "`chmod go-w` it, or choose another place by STRIKEDESK_CACHE")  # fmt: skip
+    kept = any(folder.glob(f"*/{COMPLETE}"))
+    return Check("kernels", State.OK, f"numba {found}, {'compiled code' if kept else 'nothing yet'} in {folder}")
 
 
 def secrets_check(secrets: Secrets | None) -> Check:

@@ -30,6 +30,10 @@ class Vitals(Value, frozen=True, kw_only=True):
     weighing: int = 0
     warm: bool = True
     """Bars and chains of all watched symbols are ready; before that, steps are not judged."""
+    pricing: str = ""
+    """What serves the kernels: compiled, warming, numpy, unavailable."""
+    pricing_reason: str = ""
+    """Why there is no compiled code, or why it is not kept."""
     problems: tuple[str, ...] = ()
 
 
@@ -103,11 +107,22 @@ def health_view(seen: Seen, vitals: Vitals) -> HealthView:
         Lamp(id="loop", name="Loop", state=warn if block else ok,
              text=f"{vitals.loop_block:.0f} ms" if vitals.warm else "starting",
              detail="longest block of the last minute; 20 ms is the budget"),
+        _pricing(vitals),
         Lamp(id="redis", name="Redis", state=off, text="not set", detail="hot state is kept in this process"),
         Lamp(id="telegram", name="Telegram", state=off, text="not set", detail="approvals on this desk only"),
     ]  # fmt: skip
     lamps += [Lamp(id=f"problem{n}", name="Notice", state=warn, text=words) for n, words in enumerate(vitals.problems)]
     return HealthView(lamps=tuple(lamps))
+
+
+def _pricing(vitals: Vitals) -> Lamp:
+    """numpy prices to the same bits, only slower: no fault, but worth knowing."""
+    compiled = vitals.pricing == "compiled"
+    text = "compiled" if compiled else "numpy until warm" if vitals.pricing in ("numpy", "warming") else "numpy"
+    detail = vitals.pricing_reason or ("kernels run as machine code" if compiled else "the same results, slower")
+    missing = vitals.pricing == "unavailable" and "asked for" not in vitals.pricing_reason
+    return Lamp(id="pricing", name="Pricing", state=LampState.WARN if missing else LampState.OK, text=text, detail=detail,
+                todo="Results are the same, chains take longer; see doctor" if missing else "")  # fmt: skip
 
 
 def _test_words(seen: Seen) -> str:

@@ -100,7 +100,7 @@ class DeskProcess:
         kept = {
             k: v for k, v in os.environ.items() if not k.startswith(("STRIKEDESK_", "DATABASE_", "QT_", "WAYLAND_"))
         }
-        self._environment = {**kept, "DISPLAY": display}
+        self._environment = {**kept, "DISPLAY": display, "STRIKEDESK_PRICING__KERNELS": "numpy"}
         self._errors = home.parent / f"{home.name}.stderr"
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""

@@ -140,9 +140,10 @@ class EngineProcess:
 
 
 def clean(more: dict[str, str]) -> dict[str, str]:
-    """The environment without what would make this another installation."""
+    """The environment without what would make this another installation. numpy prices in it, with the same bits: what lives for
+    seconds has no use for a compiler."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("STRIKEDESK_", "DATABASE_", "PG"))}
-    return kept | more
+    return kept | {"STRIKEDESK_PRICING__KERNELS": "numpy"} | more
 
 
 def database_pid(home: Path) -> int | None:

@@ -53,7 +53,7 @@ def test_every_line_says_its_state_first_and_its_advice_last(home: Home) -> None
     lines = out.getvalue().splitlines()
     assert lines[1] == "missing  secrets    not made yet → start the desk or the engine once"
     assert {line.split()[0] for line in lines} <= {"ok", "missing", "broken"}
-    assert len(lines) == 13
+    assert len(lines) == 14
 
 
 def test_a_spoilt_settings_file_is_broken_and_the_rest_is_still_examined(home: Home) -> None:

@@ -105,7 +105,7 @@ def test_all_is_well() -> None:
     quotes.underlyings["SPY"] = quote("600", "600")
     found = lamps(views.health_view(seen_by_hand(quotes=quotes), vitals(heard_ago=34.2)))
     on = {name for name, lamp in found.items() if lamp.state is LampState.OK}
-    assert on == {"engine", "webhook", "market", "ledger", "loop"}
+    assert on == {"engine", "webhook", "market", "ledger", "loop", "pricing"}
     assert (found["engine"].text, found["webhook"].text, found["ledger"].text) == ("4 ms", "8787", "1,234")
     assert (found["webhook"].age, found["market"].age) == (34.0, 0.0)
 
@@ -168,3 +168,19 @@ async def test_the_steps_after_the_first_signal() -> None:
     assert (view.steps[2].title, view.steps[2].detail) == ("Market is recorded", "SPY, QQQ are watched.")
     assert view.steps[5].action == ""
     assert "policy auto-paper answers the ticket" in view.steps[5].detail
+
+
+@pytest.mark.parametrize(
+    ("serving", "reason", "state", "text", "detail"),
+    [
+        ("compiled", "", LampState.OK, "compiled", "kernels run as machine code"),
+        ("numpy", "", LampState.OK, "numpy until warm", "the same results, slower"),
+        ("warming", "", LampState.OK, "numpy until warm", "the same results, slower"),
+        ("unavailable", "the numpy build was asked for", LampState.OK, "numpy", "the numpy build was asked for"),
+        ("unavailable", "no compiler: x", LampState.WARN, "numpy", "no compiler: x"),
+    ],
+)
+def test_the_pricing_lamp_says_what_serves(serving: str, reason: str, state: LampState, text: str, detail: str) -> None:
+    lamp = lamps(views.health_view(seen_by_hand(), vitals(pricing=serving, pricing_reason=reason)))["pricing"]
+    assert (lamp.state, lamp.text, lamp.detail) == (state, text, detail)
+    assert bool(lamp.todo) == (state is LampState.WARN)
