@@ -118,7 +118,7 @@ def test_each_trouble_lights_its_own_lamp_and_says_what_to_do() -> None:
     states = {name: lamp.state for name, lamp in found.items()}
     warn, bad = LampState.WARN, LampState.BAD
     assert states == {
-        "engine": warn, "webhook": bad, "market": warn, "ledger": bad, "loop": warn, "redis": LampState.OFF,
+        "engine": warn, "webhook": bad, "market": warn, "ledger": bad, "loop": warn, "pricing": LampState.OK, "redis": LampState.OFF,
         "telegram": LampState.OFF, "problem0": warn, "problem1": warn,
     }  # fmt: skip
     assert all(found[name].todo for name in ("webhook", "market", "ledger"))
