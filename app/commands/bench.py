@@ -11,8 +11,9 @@ from app.options import UsageError
 
 def run_bench(names: Sequence[str], *, as_json: bool, quick: bool) -> int:
     from app.commands.bench_journey import bench_journey
+    from app.commands.bench_pricing import bench_pricing
 
-    known: dict[str, Callable[[bool], dict[str, Any]]] = {"journey": bench_journey}
+    known: dict[str, Callable[[bool], dict[str, Any]]] = {"journey": bench_journey, "pricing": bench_pricing}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(f"bench {unknown[0]}: there is {', '.join(known)}")
@@ -23,6 +24,6 @@ def run_bench(names: Sequence[str], *, as_json: bool, quick: bool) -> int:
     for name, result in results.items():
         print(name)
         for row in result["rows"]:
-            print(f"  {row['what']:<52} {row['figure']:<40} {row.get('bar', '')}")
-        print("  limits profile: " + ", ".join(f"{key} {value}" for key, value in result["profile"].items()))
+            print(f"  {row['what']:<64} {row['figure']:<52} {row.get('bar', '')}")
+        print("  profile: " + ", ".join(f"{key} {value}" for key, value in result["profile"].items()))
     return 0

@@ -228,7 +228,7 @@ def _blocks(*arguments: Any) -> None:
     for part in blocks(vol.size):
         code, target, missing, bound, x, distance = normalised(*(each[part] for each in inputs))
         upper = target > 0.5 * bound
-        s = np.where(upper, start_above(missing, bound), start_below(target, x, distance))
+        s: Any = np.where(upper, start_above(missing, bound), start_below(target, x, distance))
         live = np.ones_like(s)
         for _step in range(PLAIN_STEPS):
             s, live = plain_step(s, live, target, missing, bound, x)
