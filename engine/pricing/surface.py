@@ -98,9 +98,9 @@ class Surface:
 
 
 def fit_surface(
-    t: Sequence[float],
-    clock: Sequence[float],
-    forward: Sequence[float],
+    t: FloatArray,
+    clock: FloatArray,
+    forward: FloatArray,
     quotes: Sequence[tuple[FloatArray, FloatArray, FloatArray]],
 ) -> tuple[Surface | None, list[Smile | None]]:
     """Smiles of all expiries, fitted from the last to the first, and the surface of those that have one.
