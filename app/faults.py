@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from app.options import UsageError
 from app.paths import HomeError
 from app.secrets import SecretsError
+from engine.journey.recovery import RecoveryError
 from engine.ports import LedgerAway
 from storage.errors import StorageError
 
-KNOWN = (UsageError, HomeError, SecretsError, LedgerAway, StorageError)
+KNOWN = (UsageError, HomeError, SecretsError, LedgerAway, RecoveryError, StorageError)
 
 
 @contextlib.contextmanager

@@ -84,6 +84,11 @@ class Kept:
         state._touched.clear()
         return state
 
+    @property
+    def changed(self) -> int:
+        """Rows changed since the last drain."""
+        return len(self._touched)
+
     def drain(self) -> list[Change]:
         """Rows changed since the last drain, each once, in the order they were last touched."""
         changes = [

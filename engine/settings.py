@@ -211,6 +211,19 @@ class ExitSettings(Section):
     iv_minutes: int = Field(15, ge=1, description="IV crush alert: within this many minutes")
 
 
+class LedgerSettings(Section):
+    """The ledger, and its spool on this machine for while the database is slow or away."""
+
+    stall_ms: int = Field(
+        250, ge=1, le=10000, description="A commit slower than this goes to the spool too, milliseconds"
+    )
+    spool_mb: int = Field(1024, ge=16, le=1048576, description="Largest spool, megabytes")
+    risk_seconds: float = Field(
+        10.0, ge=0, description="No order adds risk once the database is behind this long, seconds"
+    )
+    risk_facts: int = Field(5000, ge=1, description="... or this far, facts")
+
+
 class PricingSettings(Section):
     """How options are valued."""
 
@@ -248,6 +261,7 @@ class Settings(Section):
     exits: ExitSettings = ExitSettings()
     backup: BackupSettings = BackupSettings()
     history: HistorySettings = HistorySettings()
+    ledger: LedgerSettings = LedgerSettings()
     pricing: PricingSettings = PricingSettings()
 
 

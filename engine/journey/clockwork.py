@@ -112,8 +112,8 @@ def ticket_seq(ticket_id: str) -> int:
 
 def _entries(step: Step) -> None:
     """What is left of an entry after its ticket's life is taken back: the price it was approved at is history. While
-    trading is halted every entry is, also one that a crash kept from being cancelled."""
-    halted = step.state.halt is not None and step.state.halt.latched
+    trading is halted, or the ledger is too far behind, every entry is, also one that a crash kept from being cancelled."""
+    halted = step.live.behind is not None or (step.state.halt is not None and step.state.halt.latched)
     for order in list(step.state.open_orders.values()):
         if order.purpose is not Purpose.ENTRY or order.state is OrderState.APPROVED or order.ticket is None:
             continue

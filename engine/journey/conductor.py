@@ -17,11 +17,11 @@ import structlog
 from msgspec.structs import replace
 
 from engine.domain import events as ev
-from engine.domain.commands import CancelOrder, ClosePosition, Command, Done, HaltTrading, Reject
+from engine.domain.commands import Command, Done
 from engine.domain.events import AnyFact
-from engine.domain.values import Code, refuse
 from engine.intake.doors import Answer
 from engine.intake.payloads import Heard
+from engine.journey.behind import behind, refused
 from engine.journey.enquiry import Enquiry
 from engine.journey.handing import hand_over
 from engine.journey.step import Step
@@ -135,6 +135,7 @@ class Conductor:
         assert not self._stepping, "steps never nest: effects and reports wait for their turn"
         self._stepping = True
         started = perf_counter()
+        self.journey.live.behind = behind(self.ledger, self.journey.world.settings.ledger)
         step = self.journey.step()
         try:
             result = work(step)
@@ -252,7 +253,7 @@ class Conductor:
 
     async def hear(self, heard: Heard) -> Answer:
         """Keep a receipt, answer when it is durable, decide afterwards."""
-        if not self.ledger.available:
+        if not self.ledger.available or not await self._sure(heard):
             return Answer.away()
         self._hearing += 1
         try:
@@ -269,6 +270,19 @@ class Conductor:
             self._hearing -= 1
         return Answer.of(fact)
 
+    async def _sure(self, heard: Heard) -> bool:
+        """Whether it can be known if this receipt repeats an old one: the ledger is asked for those of long ago."""
+        known = self.journey.known
+        if known.unsure(heard, self.journey.clock.wall()):
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    original = await self.ledger.find(heard.key)
+            except (TimeoutError, LedgerAway):
+                return False
+            if original is not None:
+                known.keys[heard.key] = original
+        return True
+
     def _weigh_later(self, fact: AnyFact) -> None:
         """A receipt is durable: its sender is answered first, then it is weighed."""
         self._unweighed.append((asyncio.get_running_loop().time(), fact))
@@ -277,11 +291,13 @@ class Conductor:
     async def command(self, command: Command) -> Done:
         """Carry out a command; the answer comes when it is durable.
 
-        While the ledger is away what adds risk is refused. A halt, a close or a cancel counts at once: its facts wait in
-        order, a halt stops every entry that waits with them, a cancel reaches the broker.
+        While the ledger is away what adds risk is refused, and once the database is too far behind. A halt, a close or a
+        cancel counts at once: its facts go to the spool, or wait in order where there is none; a halt stops every entry
+        that waits with them, a cancel reaches the broker.
         """
-        if not self.ledger.available and not isinstance(command, HaltTrading | ClosePosition | CancelOrder | Reject):
-            return Done(ok=False, refusal=refuse(Code.LEDGER_AWAY))
+        no = refused(command, self.ledger, self.journey.world.settings.ledger)
+        if no is not None:
+            return Done(ok=False, refusal=no)
         done, durable = self.perform(lambda step: self.journey.command(step, command))
         try:
             async with asyncio.timeout(PATIENCE):
@@ -354,14 +370,14 @@ class Conductor:
             for first in range(0, len(held), SLICE):
                 await asyncio.sleep(0)
                 # Signals that wait go first, for a bounded time.
-                while self._busy and asyncio.get_running_loop().time() < yielded:  # noqa: ASYNC110 - bounded
+                while self.busy and asyncio.get_running_loop().time() < yielded:  # noqa: ASYNC110 - bounded
                     await asyncio.sleep(0.001)
                 ids = [position.id for position in held[first : first + SLICE]]
                 self.perform(lambda step, ids=ids: self._watch_some(step, ids))  # type: ignore[misc]
             self.perform(self.journey.tend)
 
     @property
-    def _busy(self) -> bool:
+    def busy(self) -> bool:
         """A signal is on its way: being kept, waiting to be weighed, or its order waiting for its commit."""
         return bool(self._unweighed or self._hearing or self._handing)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +22,19 @@ class Known:
     keys: dict[str, int] = field(default_factory=dict)
     recent: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     """Bodies without a time of their own, by their digest: duplicates only for a while."""
+    since: datetime | None = None
+    """Only keys heard later, by this machine's clock, are in `keys`; None: all there ever were."""
+
+    def unsure(self, heard: Heard, wall: datetime) -> bool:
+        """Whether this receipt may repeat one that is too old to be in `keys`: then the ledger is asked.
+
+        A key holds its sender's time. Unless that clock was more than `SKEW` ahead when it was first heard, a receipt with
+        a recent time cannot be an old one.
+        """
+        if self.since is None or heard.windowed or heard.refusal is not None or heard.key in self.keys:
+            return False
+        time = own_time(heard.key)
+        return time is None or not self.since + SKEW <= time <= wall + SKEW
 
     def original(self, heard: Heard, now: datetime, window: float) -> int | None:
         """Seq of the receipt this one repeats."""
@@ -37,6 +51,23 @@ class Known:
             if (at - since).total_seconds() <= window:
                 break
             del self.recent[old]
+
+
+SKEW = timedelta(hours=1)
+"""How far a sender's clock may be ahead of ours."""
+
+
+_OWN_TIME = re.compile(r"\d{4}-\d\d-\d\dT[-+.:\dZ]+$")
+
+
+def own_time(key: str) -> datetime | None:
+    """The sender's own time, in which a key ends; None for one that has none (a phase's names its event)."""
+    found = _OWN_TIME.search(key)
+    try:
+        time = datetime.fromisoformat(found[0]) if found is not None else None
+    except ValueError:
+        return None
+    return time if time is not None and time.tzinfo is not None else None
 
 
 def hear(step: Step, heard: Heard, known: Known, clock: Clock) -> ev.AnyFact:
@@ -80,9 +111,10 @@ def _understood(step: Step, heard: Heard, receipt: ev.Receipt) -> ev.AnyFact:
             raise ValueError("a body that was not refused says something")
 
 
-def known_from(keys: Mapping[str, int], state: State) -> Known:
-    """What a ledger's keys say after a restart. A key with its place (`…@12`) only counts while it is recent."""
-    known = Known()
+def known_from(keys: Mapping[str, int], state: State, since: datetime | None = None) -> Known:
+    """What a ledger's keys say after a restart: all of them, or those heard after `since`. A key with its place (`…@12`)
+    only counts while it is recent."""
+    known = Known(since=since)
     for key, seq in sorted(keys.items(), key=lambda item: item[1]):
         base, mark, _ = key.rpartition("@")
         if not mark or not base.startswith("sha256:"):

@@ -142,7 +142,9 @@ def may_reprice(step: Step, order: Order) -> bool:
 
 
 def no_new_risk(step: Step) -> Refusal | None:
-    """Why no risk is added now: the broker is away, or its books were not read since it came back."""
+    """Why no risk is added now: the ledger is behind, or the broker is away, or its books were not read since."""
+    if step.live.behind is not None:
+        return step.live.behind
     if ready(step):
         return None
     link = step.state.link
@@ -154,6 +156,8 @@ def no_new_risk(step: Step) -> Refusal | None:
 
 def _not_any_more(step: Step, order: Order) -> str:
     """Why an entry is not sent although it was approved: its commit took so long that it is another trade by now."""
+    if step.live.behind is not None:
+        return "the ledger is behind"
     if not ready(step):
         return "the broker is away"
     halt = step.state.halt

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from engine.domain.entities import Position, SymbolBoard
 from engine.domain.events import AnyFact, Fact
 from engine.domain.marks import Mark
-from engine.domain.values import ExitReason, Policy
+from engine.domain.values import ExitReason, Policy, Refusal
 from engine.exits.monitor import Confirmation
 from engine.market.bars import BarBook
 from engine.orders.fees import FeeTable
@@ -77,6 +77,8 @@ class Live:
     """Orders about to be handed over, which is or becomes durable, and are not yet: they cannot be at the broker."""
     handed: dict[str, datetime] = field(default_factory=dict)
     """When orders without an answer were handed over."""
+    behind: Refusal | None = None
+    """Why no order adds risk now: the ledger's database has been behind for too long."""
     equity: Decimal | None = None
     equity_marked: datetime | None = None
 
