@@ -20,7 +20,7 @@ FAULTS = (
     # senders
     "late alert", "repeated alert", "resent alert", "garbage", "no answer",
     # the machine
-    "crash", "crash in recovery", "long darkness",
+    "crash", "crash in recovery", "start without a ledger", "long darkness",
 )  # fmt: skip
 """Every kind of fault there is. One that a whole run of seeds never met fails it."""
 

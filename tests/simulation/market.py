@@ -79,7 +79,7 @@ def listing(symbol: str, first: date) -> Listing:
     contracts = tuple(
         OptionContract(symbol=symbol, expiry=expiry, right=right, strike=Decimal(level + offset * step))
         for expiry in expiries
-        for offset in (-3, -2, -1, 0, 1, 2, 3)
+        for offset in (-2, -1, 0, 1, 2)
         for right in Right
     )
     return Listing(

@@ -25,6 +25,7 @@ from engine.domain.commands import (
     ResumeTrading,
 )
 from engine.domain.values import Direction, Verdict
+from engine.intake.payloads import Heard
 from engine.state import State
 from tests.bodies import signal_body
 from tests.fakes.hostile import phase_body, trend_body
@@ -45,6 +46,8 @@ class Alert:
     body: bytes
     kind: str
     sent: int = 0
+    heard: Heard | None = None
+    """What the webhook read in it."""
     acknowledged: int | None = None
     """Place in the ledger that was answered with 202."""
 
@@ -153,9 +156,9 @@ class Persons:
         wanted = random.choice(_WISHES)
         by = random.choice(("desk", "http"))
         if state.pending_tickets and random.random() < 0.6:
-            wanted = random.choice(("approve", "approve", "approve", "reject", "approve changed"))
+            wanted = random.choice((*("approve",) * 5, "reject", "approve changed"))
         halted = state.halt is not None and state.halt.latched
-        if halted and random.random() < 0.5:
+        if halted and random.random() < 0.6:
             wanted = "resume"
         command = self._command(wanted, by, state)
         if command is not None:
@@ -193,11 +196,14 @@ class Persons:
             )
         if wanted == "open":
             contract = random.choice(self.market.contracts(random.choice(SYMBOLS)))
+            quote = self.market.option(contract) if random.random() < 0.3 else None
+            limit = quote.bid if quote is not None else None  # it rests where a seller has to come to it
             return OpenTicket(
                 by=by,
                 contract=contract.osi,
                 quantity=random.choice((1, 2, 3, 5, 40)),
                 reason="by hand",
+                limit=limit,
                 approve=random.random() < 0.8,
             )
         if wanted == "close":
@@ -216,6 +222,6 @@ class Persons:
 
 
 _WISHES = (
-    *("open",) * 7, *("close",) * 5, *("override",) * 3, *("cancel",) * 3, "halt", "resume", "approve", "reject",
+    *("open",) * 24, *("close",) * 14, *("override",) * 6, *("cancel",) * 5, *("halt",) * 2, "resume", "approve", "reject",
 )  # fmt: skip
 

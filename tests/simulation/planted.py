@@ -18,11 +18,11 @@ from engine.domain.entities import Order, Position
 from engine.domain.events import DuplicateReceived, ReceiptRefused
 from engine.intake.doors import Answer
 from engine.intake.payloads import Heard
-from engine.journey import clockwork, ordering
+from engine.journey import clockwork, ordering, reconciling
 from engine.journey.conductor import Conductor
 from engine.journey.hearing import Known
 from engine.journey.step import Step
-from engine.orders import guard, oms
+from engine.orders import guard
 from engine.ports import BrokerAway, BrokerReport, Evidence, Filled
 from engine.sessions import new_york_day
 from engine.state import State
@@ -101,14 +101,13 @@ def _failed_query_is_empty() -> list[Undo]:
 
 
 def _fill_keyed_by_order() -> list[Undo]:
-    real = oms.is_news
+    real = reconciling._executed
 
-    def is_news(order: Order, report: BrokerReport) -> bool:
-        if isinstance(report, Filled) and order.executions:
-            return False
-        return real(order, report)
+    def executed(step: Step, order: Order, report: Filled) -> None:
+        if not order.executions:
+            real(step, order, report)
 
-    return _everywhere(real, is_news)
+    return _everywhere(real, executed)
 
 
 def _working_exit_ignored() -> list[Undo]:
@@ -132,12 +131,13 @@ def _halt_forgotten() -> list[Undo]:
 
 
 def _late_fill_dropped() -> list[Undo]:
-    real = oms.is_news
+    real = reconciling._executed
 
-    def is_news(order: Order, report: BrokerReport) -> bool:
-        return order.state.is_open and real(order, report)
+    def executed(step: Step, order: Order, report: Filled) -> None:
+        if order.state.is_open:
+            real(step, order, report)
 
-    return _everywhere(real, is_news)
+    return _everywhere(real, executed)
 
 
 def _expiry_done_before_the_work() -> list[Undo]:

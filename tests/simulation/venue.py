@@ -99,6 +99,8 @@ class Temper:
     rejects: float
     partial: float
     races: float
+    brisk: float
+    """What could trade does, each time it is tried."""
     deaf: float
     """A question about the books fails."""
 
@@ -139,7 +141,8 @@ class Venue:
             rejects=random.choice((0.0, 0.05, 0.15)),
             partial=random.choice((0.1, 0.5, 0.8)),
             races=random.choice((0.1, 0.5)),
-            deaf=random.choice((0.05, 0.4)),
+            brisk=random.choice((0.15, 0.4, 0.8)),
+            deaf=random.choice((0.05, 0.3)),
         )
 
     def held(self) -> Counter[OptionContract]:
@@ -184,12 +187,12 @@ class Venue:
             self._acknowledge(booked)
         else:
             self._acknowledge(booked)
-            self.match(booked)
+            self._perhaps(booked)
 
     def change(self, ref: str, limit: Decimal) -> None:
         for booked in self._open(ref):
             booked.limit = limit
-            self.match(booked)
+            self._perhaps(booked)
 
     def take_back(self, ref: str) -> None:
         for booked in self._open(ref):
@@ -234,8 +237,12 @@ class Venue:
             if over:
                 self._noted("expired at the exchange")
                 self._end(booked, OrderState.EXPIRED, "end of day")
-            elif self.quiet or self._random.random() < 0.6:
-                self.match(booked)
+            else:
+                self._perhaps(booked)
+
+    def _perhaps(self, booked: Booked) -> None:
+        if self.quiet or self._random.random() < self.temper.brisk:
+            self.match(booked)
 
     def match(self, booked: Booked, *, eager: bool = False, hold_back: bool = False) -> None:
         """Fill what the true market gives. `hold_back`: the word of it comes after the next one (a late fill)."""
