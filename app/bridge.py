@@ -204,6 +204,7 @@ class Bridge(QObject):
             market=engine.market.source,
             ledger_seq=ledger.head.seq,
             ledger_available=ledger.available,
+            ledger_spooled=ledger.spooled,
             ledger_name=self._ledger_name,
             slowest_step=float(round(self._steps.worst(now))),
             loop_block=float(round(self._blocks.worst(now))),

@@ -85,8 +85,13 @@ class DeskDoor:
         pulse = engine.conductor.pulse
         ledger = engine.ledger
         return {
-            "status": "ok" if ledger.available and not engine.problems else "degraded",
-            "ledger": {"available": ledger.available, "seq": ledger.head.seq, "head": ledger.head.hash.hex()},
+            "status": "ok" if ledger.available and ledger.spooled is None and not engine.problems else "degraded",
+            "ledger": {
+                "available": ledger.available,
+                "seq": ledger.head.seq,
+                "head": ledger.head.hash.hex(),
+                "spooled": ledger.spooled,
+            },
             "market": {"source": engine.market.source, "time": engine.clock.now()},
             "weighing": pulse.weighing,
             "steps": pulse.steps,
@@ -103,6 +108,8 @@ class DeskDoor:
             "strikedesk_weighing": pulse.weighing,
             "strikedesk_ledger_seq": ledger.head.seq,
             "strikedesk_ledger_available": int(ledger.available),
+            "strikedesk_ledger_spooled_facts": ledger.spooled.facts if ledger.spooled is not None else 0,
+            "strikedesk_ledger_spooling_seconds": ledger.spooled.seconds if ledger.spooled is not None else 0,
             "strikedesk_open_positions": len(self._engine.state.open_positions),
         }
         return "".join(f"{name} {value}\n" for name, value in rows.items())

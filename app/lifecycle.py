@@ -30,6 +30,7 @@ from storage.backup import backup
 from storage.database import Database, open_database
 from storage.embedded import EmbeddedPostgres
 from storage.ledger import PostgresLedger
+from storage.spool import Spool
 
 log = structlog.get_logger("lifecycle")
 
@@ -75,10 +76,14 @@ async def _server_of(asked: Asked) -> AsyncIterator[tuple[Database, EmbeddedPost
 async def serve(asked: Asked, face: Face) -> None:
     """Run an engine until `face` returns. `face` is awaited once the engine listens."""
     async with _server_of(asked) as (database, postgres):
-        ledger = PostgresLedger(database)
+        limits = asked.settings.ledger
+        spool = Spool(asked.home.spool, limit=limits.spool_mb << 20)
+        ledger = PostgresLedger(database, spool=spool, stall=limits.stall_ms / 1000)
         await ledger.open()
+        _say_spooled(ledger, "found_in_spool")
         try:
             engine = await build(asked, ledger, database)
+            ledger.report_to(_reporter(engine, "ledger"))
             # The program itself is no garbage: looking through it would stop everything for a twentieth of a second.
             gc.freeze()
             # And what lives long afterwards is mostly values without cycles: whole collections are rarely worth their pause.
@@ -98,6 +103,13 @@ async def serve(asked: Asked, face: Face) -> None:
                     watching.cancel()
         finally:
             await ledger.close()
+            _say_spooled(ledger, "left_in_spool")
+
+
+def _say_spooled(ledger: PostgresLedger, what: str) -> None:
+    """Facts that are durable on this disk and not in the database, at a start or an end."""
+    if ledger.spooled is not None and ledger.spooled.facts:
+        log.warning(what, facts=ledger.spooled.facts, reason=ledger.spooled.reason)
 
 
 LOGGED = (

@@ -49,6 +49,10 @@ class Home:
         return self.root / "database"
 
     @property
+    def spool(self) -> Path:
+        return self.root / "spool"
+
+    @property
     def backups(self) -> Path:
         return self.root / "backups"
 

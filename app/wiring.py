@@ -18,7 +18,7 @@ from app.settings import load as load_settings
 from engine.clock import ExchangeClock, SystemClock
 from engine.intake.auth import Credentials
 from engine.journey.conductor import Conductor
-from engine.journey.hearing import known_from
+from engine.journey.recovery import recover
 from engine.journey.step import World
 from engine.journey.story import Journey
 from engine.market.bars import BarBook
@@ -28,7 +28,7 @@ from engine.orders.paper import PaperBroker
 from engine.ports import Clock, Ledger
 from engine.sessions import Calendar, new_york_calendar, new_york_day
 from engine.settings import SettingError, Settings
-from engine.state import KINDS, State
+from engine.state import State
 from storage.database import Database
 
 if TYPE_CHECKING:  # it brings pyarrow along, which a simulated market does not need
@@ -113,8 +113,7 @@ def ask(options: Options, *, with_secrets: bool = True) -> Asked:
 
 async def build(asked: Asked, ledger: Ledger, database: Database | None = None) -> Engine:
     """Recover the state from an opened ledger and put the engine around it. Made inside the running loop."""
-    state = State.load(await ledger.projections(KINDS), ledger.head.seq, ledger.head.at)
-    known = known_from(await ledger.keys(0), state)
+    state, known = await recover(ledger, SystemClock().wall())
     clock, market = open_market(asked, ledger.head.at)
     if isinstance(market, SimulatedMarket):
         for position in state.open_positions.values():

@@ -91,6 +91,10 @@ class Committer:
     def wake(self) -> None:
         (self._wake if self._since is None else self._spool_wake).set()
 
+    def report_to(self, report: Callable[[str], None]) -> None:
+        self._report, self._reported = report, ""
+        self._tell()
+
     async def open(self) -> None:
         """Take the engine's lock, find the head, and what an earlier run left in the spool. Raises as
         `PostgresLedger.open` does."""

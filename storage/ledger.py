@@ -62,6 +62,10 @@ class PostgresLedger:
         """Facts that are queued and not yet durable."""
         return self._committer.line.facts
 
+    def report_to(self, report: Callable[[str], None]) -> None:
+        """Tell another from now on."""
+        self._committer.report_to(report)
+
     async def open(self) -> None:
         """Take the engine's lock, find the head, and what an earlier run left in the spool.
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from engine.domain.values import Policy, Value
 from engine.domain.views import Face, HeaderView, HealthView, Lamp, LampState, Tick, WelcomeStep, WelcomeView
 from engine.portfolio.account import day_pnl
+from engine.ports import Spooled
 from engine.risk.book import day_budget_used
 from engine.views.seen import Seen, age, left
 
@@ -27,6 +28,8 @@ class Vitals(Value, frozen=True, kw_only=True):
     loop_block: float
     """Longest block of the loop in the last minute."""
     heard_ago: float | None
+    ledger_spooled: Spooled | None = None
+    """What is durable in the spool only, while the database does not keep up."""
     weighing: int = 0
     warm: bool = True
     """Bars and chains of all watched symbols are ready; before that, steps are not judged."""
@@ -101,9 +104,7 @@ def health_view(seen: Seen, vitals: Vitals) -> HealthView:
         Lamp(id="market", name="Market", state=warn if silent else ok, text=vitals.market.split(":", 1)[0],
              detail=f"{len(quotes)} symbols", todo="No orders are priced from quotes this old" if silent else "",
              age=age(max(ages)) if ages else None),
-        Lamp(id="ledger", name="Ledger", state=ok if vitals.ledger_available else bad,
-             text=f"{vitals.ledger_seq:,}" if vitals.ledger_available else "away", detail=vitals.ledger_name,
-             todo="" if vitals.ledger_available else "Facts are kept in order and written when it is back; no new risk"),
+        _ledger_lamp(vitals),
         Lamp(id="loop", name="Loop", state=warn if block else ok,
              text=f"{vitals.loop_block:.0f} ms" if vitals.warm else "starting",
              detail="longest block of the last minute; 20 ms is the budget"),
@@ -123,6 +124,19 @@ def _pricing(vitals: Vitals) -> Lamp:
     missing = vitals.pricing == "unavailable" and "asked for" not in vitals.pricing_reason
     return Lamp(id="pricing", name="Pricing", state=LampState.WARN if missing else LampState.OK, text=text, detail=detail,
                 todo="Results are the same, chains take longer; see doctor" if missing else "")  # fmt: skip
+
+
+def _ledger_lamp(vitals: Vitals) -> Lamp:
+    spooled = vitals.ledger_spooled
+    if not vitals.ledger_available:
+        todo = "Facts are kept in order and written when it is back; no new risk"
+        return Lamp(id="ledger", name="Ledger", state=LampState.BAD, text="away", detail=vitals.ledger_name, todo=todo)
+    if spooled is not None:
+        todo = "Facts are safe on this disk and go to the database when it keeps up; until then there is soon no new risk"
+        return Lamp(id="ledger", name="Ledger", state=LampState.WARN, text=f"spooling {spooled.facts:,}",
+                    detail=f"{vitals.ledger_name}: {spooled.reason}", todo=todo, age=age(spooled.seconds))  # fmt: skip
+    text = f"{vitals.ledger_seq:,}"
+    return Lamp(id="ledger", name="Ledger", state=LampState.OK, text=text, detail=vitals.ledger_name)
 
 
 def _test_words(seen: Seen) -> str:
