@@ -1,67 +1,14 @@
-"""Black-Scholes-Merton against published tables, and its limits at no time and no vol."""
+"""Black-Scholes-Merton: shapes, and its limits at no time and no vol."""
 
 from __future__ import annotations
-
-import csv
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from engine.pricing import greeks, price
-from engine.pricing.european import GreeksArrays, spread
+from engine.pricing.european import spread
 
 DAYS_A_YEAR = 365.0
-
-
-def table(data: Path, name: str) -> list[dict[str, str]]:
-    with (data / "reference_tables" / name).open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def greek_in_table_units(found: GreeksArrays, name: str, row: dict[str, str]) -> float:
-    """Tables quote vega and rho per 1.00, theta per year or day."""
-    spot = float(row["spot"])
-    return float(
-        {
-            "price": found.value,
-            "delta": found.delta,
-            "gamma": found.gamma,
-            "vega": found.vega * 100,
-            "rho": found.rho * 100,
-            "theta_per_year": found.theta * DAYS_A_YEAR,
-            "theta_per_day": found.theta,
-            "elasticity": found.delta * spot / found.value,
-        }[name]
-    )
-
-
-def arguments(row: dict[str, str]) -> tuple[Any, ...]:
-    return (*(float(row[name]) for name in ("spot", "strike", "t", "r", "q", "vol")), row["type"] == "call")
-
-
-def test_values_are_haugs(data: Path) -> None:
-    rows = table(data, "european_bsm_haug_values.csv")
-    assert len(rows) == 32
-    for row in rows:
-        assert float(price(*arguments(row))) == pytest.approx(float(row["value"]), abs=float(row["tol"])), row
-
-
-def test_greeks_are_haugs(data: Path) -> None:
-    rows = [r for r in table(data, "european_greeks_haug.csv") if r["greek"] != "dividend_rho"]
-    assert len(rows) == 10
-    for row in rows:
-        found = greek_in_table_units(greeks(*arguments(row)), row["greek"], row)
-        assert found == pytest.approx(float(row["value"]), abs=float(row["tol"])), row
-
-
-def test_values_and_greeks_are_hulls(data: Path) -> None:
-    rows = [r for r in table(data, "hull_textbook.csv") if r["exercise"] == "european"]
-    assert len(rows) == 9
-    for row in rows:
-        found = greek_in_table_units(greeks(*arguments(row)), row["quantity"], row)
-        assert found == pytest.approx(float(row["value"]), abs=float(row["tol"])), row
 
 
 def test_a_whole_chain_is_the_same_as_one_by_one() -> None:
