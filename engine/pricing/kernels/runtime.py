@@ -18,7 +18,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-KERNEL_MODULES = ("european", "implied", "american")
+KERNEL_MODULES = (
+    "european",
+    "implied",
+    "american",
+    "american_boundary",
+    "american_premium",
+    "american_schemes",
+    "american_search",
+    "american_shared",
+)
 """Modules of this package that declare kernels; `warm` compiles them all."""
 BLOCK = 4096
 """Contracts numpy takes at a time: its temporaries stay in the nearest cache."""

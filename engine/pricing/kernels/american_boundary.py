@@ -1,0 +1,464 @@
+"""The early-exercise boundary of American puts with strike 1, for many (r, q, vol, T) at once, and its sensitivities.
+
+Called by `pricing.american_tables`. The unknown at each node is y = ln(B/X) ≤ 0, X = min(1, r/q). At the boundary the
+put's delta is -1 (smooth pasting); the density terms of the maturity cancel (B·φ(d+)e^(-qτ) = φ(d-)e^(-rτ)) and leave
+
+    B(τ) [ e^(-qτ) Φ(d+(τ, B)) + q ∫ e^(-qu) Φ(d+(u, B/B(τ-u))) du ] = ∫ (r - q B(τ-u)) e^(-ru) φ(d-) / (σ√u) du
+
+whose logarithm is nearly linear in y. Newton's method on all nodes together converges in 3 to 5 passes from the seed, and
+the last pass's Jacobian gives the exact dB/dσ and dB/drate of the discrete system by two more right-hand sides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from engine.pricing.kernels.american_schemes import SCHEMES
+from engine.pricing.kernels.lanes import (
+    INV_ROOT_TWO_PI,
+    Lane,
+    cdf_from_core,
+    choose,
+    density_core,
+    exp,
+    lane,
+    larger,
+    log,
+    smaller,
+)
+from engine.pricing.kernels.runtime import Kernel, blocks
+
+LANES = 32
+"""Boundaries solved side by side: their matrices stay in the nearer caches."""
+# Rows of the scratch array of the compiled loop.
+_R, _Q, _VOL, _T, _DR, _START, _END, _ROOT, _NEW, _GROWN, _HELD, _BAD, _LAST = (LANES * row for row in range(13))
+_Y, _FIRST, _TAU, _OVER, _E, _SLOPE, _EV, _ER, _RG, _ES, _RS, _RV, _RR = (LANES * row for row in range(13, 26))
+_RX, _SQUARE, _EPAST, _RPAST, _MINUS, _PLUS, _BELOW, _EARLIER, _DENSITY, _A2, _A3 = (
+    LANES * row for row in range(26, 37)
+)
+
+
+@lane
+def start_of_boundary(r: Lane, q: Lane) -> Lane:
+    """ln X: the boundary just before expiry, min(1, r/q)."""
+    return choose((r > 0.0) & (q > r), log(r / choose(q > 0.0, q, 1.0)), 0.0)
+
+
+@lane
+def end_of_boundary(r: Lane, q: Lane, vol: Lane, start: Lane) -> Lane:
+    """ln(B∞/X) ≤ 0 of the perpetual put: the boundary's lower bound."""
+    variance = vol * vol
+    g = (r - q) / variance - 0.5
+    two = 2.0 * r / variance
+    root = np.sqrt(larger(g * g + two, 0.0))
+    # The negative root of the quadratic, written so that nothing cancels for either sign of g.
+    size = choose(g < 0.0, two / (root - g), g + root)
+    return smaller(-log(1.0 + 1.0 / larger(size, 1e-290)) - start, -1e-13)
+
+
+@lane
+def first_guess(r: Lane, q: Lane, vol: Lane, root_t: Lane, start: Lane, end: Lane) -> Lane:
+    """y near the root: the short-time asymptotes (r ≥ q: Φ(d) in proportion to √τ; r < q: linear in √τ), bent to B∞."""
+    spread = vol * root_t
+    gain = larger(r - q, 0.0) + larger(q, 0.0) * spread * 0.8
+    level = larger(smaller(0.32 * root_t / vol * gain, 0.4), 1e-290)
+    t = np.sqrt(-2.0 * log(level))
+    quantile = larger(t - (2.30753 + 0.27061 * t) / (1.0 + 0.99229 * t + 0.04481 * t * t), 0.6)
+    away = quantile * spread
+    away = choose(r < q, larger(away + start, 0.638 * spread), away)
+    return larger(smaller(end * (1.0 - exp(away / end)), -1e-14), -50.0)
+
+
+@lane
+def past_boundary(square: Lane, floor: Lane) -> Lane:
+    """y from its interpolated square, and 1/y where the square is itself and no floor (else 0: no sensitivity)."""
+    least = larger(floor, 1e-28)
+    y = -np.sqrt(choose(square > least, square, least))
+    return y, choose(square > least, 1.0 / y, 0.0)
+
+
+@lane
+def maturity_terms(at: Lane, tau: Lane, r: Lane, q: Lane, vol: Lane) -> Lane:
+    """At ln B = `at`: 1/B, 1/(σ√τ), d+, d-, e^(-qτ)Φ(d+), and its derivative in ln B, e^(-qτ)φ(d+)/(σ√τ)."""
+    spread = vol * np.sqrt(tau)
+    inverse = 1.0 / spread
+    over = exp(-at)
+    minus = (at + (r - q) * tau) * inverse - 0.5 * spread
+    plus = minus + spread
+    core = density_core(minus)
+    discount = exp(-q * tau)
+    slope = exp(-r * tau) * core * INV_ROOT_TWO_PI * over * inverse
+    return over, inverse, plus, minus, discount * cdf_from_core(plus, density_core(plus)), slope
+
+
+@lane
+def past_terms(
+    y: Lane, past: Lane, over_past: Lane, start: Lane, over: Lane, lag: Lane, spread: Lane, r: Lane, q: Lane,
+    grown: Lane, held: Lane,
+) -> Lane:  # fmt: skip
+    """One quadrature point: d-, d+, Φ(d+), B(τ-u), P (weighted e^(-ru)φ/(σ√u)), r - qB, and what E, R and J gain."""
+    inverse = 1.0 / spread
+    minus = (y - past + (r - q) * lag) * inverse - 0.5 * spread
+    plus = minus + spread
+    earlier = exp(start + past)
+    density = grown * density_core(minus) * INV_ROOT_TWO_PI * inverse
+    gain = r - q * earlier
+    below = cdf_from_core(plus, density_core(plus))
+    e_gain = q * held * below
+    e_slope = q * density * earlier * over
+    r_gain = density * gain
+    r_slope = -r_gain * minus * inverse
+    e_past = -e_slope * over_past
+    r_past = (-r_slope - q * density * earlier) * over_past
+    return minus, plus, below, earlier, density, gain, e_gain, e_slope, r_gain, r_slope, e_past, r_past
+
+
+@lane
+def by_parameters(
+    dr: Lane, dq: Lane, sign: Lane, q: Lane, vol: Lane, lag: Lane, spread: Lane, held: Lane,
+    minus: Lane, plus: Lane, below: Lane, earlier: Lane, density: Lane, e_slope: Lane, r_gain: Lane,
+) -> Lane:  # fmt: skip
+    """What one quadrature point adds to dE/dσ, dR/dσ, dE/drate, dR/drate and dR/d ln X, the y held."""
+    return (
+        -e_slope * (spread / vol) * minus,
+        r_gain * (minus * plus - 1.0) / vol,
+        dq * held * (1.0 - q * lag) * below + e_slope * sign * lag,
+        density * (dr - dq * earlier) - r_gain * dr * lag - r_gain * minus * sign * lag / spread,
+        -q * density * earlier,
+    )
+
+
+@lane
+def start_by_rate(r: Lane, q: Lane, dr: Lane) -> Lane:
+    """d ln X / d rate."""
+    bent = (r > 0.0) & (q > r)
+    return choose(bent, dr / choose(r > 0.0, r, 1.0) - (1.0 - dr) / choose(q > 0.0, q, 1.0), 0.0)
+
+
+@lane
+def moved(y: Lane, step: Lane, end: Lane, bad: Lane) -> Lane:
+    """The next y: a Newton step held within a factor, above the perpetual boundary; away from it where there was none."""
+    new = y - step
+    new = choose(new < 3.0 * y, 3.0 * y, choose(new > 0.3 * y, 0.3 * y, new))
+    new = larger(new, end)
+    return choose((bad > 0.0) | (new != new), 0.7 * y, new)
+
+
+@lane
+def residual(y: Lane, start: Lane, e: Lane, r: Lane) -> Lane:
+    return start + y + log(e) - log(r)
+
+
+@lane
+def worse(bad: Lane, e: Lane, r: Lane) -> Lane:
+    return choose((e > 0.0) & (r > 0.0), bad, 1.0)
+
+
+@lane
+def relative_step(new: Lane, old: Lane, so_far: Lane) -> Lane:
+    return larger(abs(new / old - 1.0), so_far)
+
+
+def _boundary_loop(
+    r: Any, q: Any, vol: Any, t: Any, by_r: Any,
+    xi: Any, sine: Any, weight: Any, past: Any, floor: Any, passes: Any, width: Any,
+    y_out: Any, by_vol_out: Any, by_rate_out: Any, last_out: Any,
+) -> None:  # fmt: skip
+    # Everything one loop over lanes touches lies in `w`, a row for each name: the compiler then sees that rows do not
+    # overlap. `width` is an argument, not a constant, or the loops would be unrolled instead of vectorised.
+    count, nodes, points = r.size, xi.size, sine.size
+    w = np.empty(40 * LANES)
+    y, y2 = np.empty((nodes, LANES)), np.empty((nodes, LANES))
+    e_past, r_past = np.empty((points, LANES)), np.empty((points, LANES))
+    grown, held = np.empty((nodes, points, LANES)), np.empty((nodes, points, LANES))
+    jacobian, right = np.empty((nodes, nodes, LANES)), np.empty((3, nodes, LANES))
+    for at in range(0, count, width):
+        filled = min(width, count - at)
+        for a in range(width):
+            k = at + min(a, filled - 1)
+            w[_R + a], w[_Q + a], w[_VOL + a], w[_T + a], w[_DR + a] = r[k], q[k], vol[k], t[k], by_r[k]
+        for a in range(width):
+            rate, carry = w[_R + a], w[_Q + a]
+            start = start_of_boundary(rate, carry)
+            w[_START + a] = start
+            w[_END + a] = end_of_boundary(rate, carry, w[_VOL + a], start)
+            w[_ROOT + a] = np.sqrt(w[_T + a])
+        for i in range(nodes):
+            x = xi[i]
+            square_x = x * x
+            for a in range(width):
+                w[_NEW + a] = first_guess(
+                    w[_R + a], w[_Q + a], w[_VOL + a], w[_ROOT + a] * x, w[_START + a], w[_END + a]
+                )
+            for a in range(width):
+                y[i, a] = w[_NEW + a]
+            for k in range(points):
+                share, s2 = weight[k], sine[k] * sine[k]
+                for a in range(width):
+                    tau = w[_T + a] * square_x
+                    lag = tau * s2
+                    w[_GROWN + a] = tau * share * exp(-w[_R + a] * lag)
+                    w[_HELD + a] = tau * share * exp(-w[_Q + a] * lag)
+                for a in range(width):
+                    grown[i, k, a] = w[_GROWN + a]
+                for a in range(width):
+                    held[i, k, a] = w[_HELD + a]
+        for turn in range(passes):
+            final = turn == passes - 1
+            for a in range(width):
+                w[_BAD + a] = 0.0
+                w[_LAST + a] = 0.0
+            for i in range(nodes):
+                for a in range(width):
+                    y2[i, a] = y[i, a] * y[i, a]
+            for i in range(nodes):
+                square_x = xi[i] * xi[i]
+                for a in range(width):
+                    w[_Y + a] = y[i, a]
+                for a in range(width):
+                    w[_FIRST + a] = y2[0, a]
+                for a in range(width):
+                    tau = w[_T + a] * square_x
+                    over, inverse, _plus, minus, below, density = maturity_terms(
+                        w[_START + a] + w[_Y + a], tau, w[_R + a], w[_Q + a], w[_VOL + a]
+                    )
+                    w[_TAU + a] = tau
+                    w[_OVER + a] = over
+                    w[_E + a] = below
+                    w[_SLOPE + a] = density
+                    w[_EV + a] = -density * minus / (inverse * w[_VOL + a])
+                    w[_ER + a] = density * (2.0 * w[_DR + a] - 1.0) * tau - (1.0 - w[_DR + a]) * tau * below
+                    w[_RG + a] = 0.0
+                    w[_ES + a] = 0.0
+                    w[_RS + a] = 0.0
+                    w[_RV + a] = 0.0
+                    w[_RR + a] = 0.0
+                    w[_RX + a] = 0.0
+                for k in range(points):
+                    for a in range(width):
+                        w[_SQUARE + a] = 0.0
+                    for j in range(nodes):
+                        m = past[i, k, j]
+                        for a in range(width):
+                            w[_SQUARE + a] += m * y2[j, a]
+                    for a in range(width):
+                        w[_GROWN + a] = grown[i, k, a]
+                    for a in range(width):
+                        w[_HELD + a] = held[i, k, a]
+                    s, s2, share = sine[k], sine[k] * sine[k], floor[i, k]
+                    for a in range(width):
+                        tau = w[_TAU + a]
+                        lag = tau * s2
+                        before, over_past = past_boundary(w[_SQUARE + a], share * w[_FIRST + a])
+                        spread = w[_VOL + a] * np.sqrt(tau) * s
+                        minus, plus, below, earlier, density, _gain, a1, a2, a3, a4, a5, a6 = past_terms(
+                            w[_Y + a], before, over_past, w[_START + a], w[_OVER + a], lag, spread,
+                            w[_R + a], w[_Q + a], w[_GROWN + a], w[_HELD + a],
+                        )  # fmt: skip
+                        w[_E + a] += a1
+                        w[_ES + a] += a2
+                        w[_RG + a] += a3
+                        w[_RS + a] += a4
+                        w[_EPAST + a] = a5
+                        w[_RPAST + a] = a6
+                        w[_MINUS + a] = minus
+                        w[_PLUS + a] = plus
+                        w[_BELOW + a] = below
+                        w[_EARLIER + a] = earlier
+                        w[_DENSITY + a] = density
+                        w[_A2 + a] = a2
+                        w[_A3 + a] = a3
+                    if final:
+                        for a in range(width):
+                            sign, dq = 2.0 * w[_DR + a] - 1.0, 1.0 - w[_DR + a]
+                            lag = w[_TAU + a] * s2
+                            spread = w[_VOL + a] * np.sqrt(w[_TAU + a]) * s
+                            ev, rv, er, rr, rx = by_parameters(
+                                w[_DR + a], dq, sign, w[_Q + a], w[_VOL + a], lag, spread, w[_HELD + a],
+                                w[_MINUS + a], w[_PLUS + a], w[_BELOW + a], w[_EARLIER + a], w[_DENSITY + a],
+                                w[_A2 + a], w[_A3 + a],
+                            )  # fmt: skip
+                            w[_EV + a] += ev
+                            w[_RV + a] += rv
+                            w[_ER + a] += er
+                            w[_RR + a] += rr
+                            w[_RX + a] += rx
+                    for a in range(width):
+                        e_past[k, a] = w[_EPAST + a]
+                    for a in range(width):
+                        r_past[k, a] = w[_RPAST + a]
+                for a in range(width):
+                    w[_BAD + a] = worse(w[_BAD + a], w[_E + a], w[_RG + a])
+                    w[_NEW + a] = residual(w[_Y + a], w[_START + a], w[_E + a], w[_RG + a])
+                    ie = 1.0 / w[_E + a]
+                    ir = 1.0 / w[_RG + a]
+                    w[_FIRST + a] = 1.0 + (w[_SLOPE + a] + w[_ES + a]) * ie - w[_RS + a] * ir
+                    w[_E + a] = ie
+                    w[_RG + a] = ir
+                for a in range(width):
+                    right[0, i, a] = w[_NEW + a]
+                if final:
+                    for a in range(width):
+                        rate, carry = w[_R + a], w[_Q + a]
+                        w[_EV + a] = w[_EV + a] * w[_E + a] - w[_RV + a] * w[_RG + a]
+                        w[_ER + a] = (w[_ER + a] * w[_E + a] - w[_RR + a] * w[_RG + a]) + start_by_rate(
+                            rate, carry, w[_DR + a]
+                        ) * (1.0 + w[_SLOPE + a] * w[_E + a] - w[_RX + a] * w[_RG + a])
+                    for a in range(width):
+                        right[1, i, a] = w[_EV + a]
+                    for a in range(width):
+                        right[2, i, a] = w[_ER + a]
+                for k in range(points):
+                    for a in range(width):
+                        e_past[k, a] = e_past[k, a] * w[_E + a]
+                    for a in range(width):
+                        e_past[k, a] -= r_past[k, a] * w[_RG + a]
+                for j in range(nodes):
+                    for a in range(width):
+                        w[_SQUARE + a] = 0.0
+                    for k in range(points):
+                        m = past[i, k, j]
+                        for a in range(width):
+                            w[_SQUARE + a] += e_past[k, a] * m
+                    for a in range(width):
+                        jacobian[i, j, a] = w[_SQUARE + a] * y[j, a]
+                for a in range(width):
+                    jacobian[i, i, a] += w[_FIRST + a]
+            sides = 3 if final else 1
+            for p in range(nodes):
+                for i in range(p + 1, nodes):
+                    for a in range(width):
+                        w[_SQUARE + a] = jacobian[i, p, a] / jacobian[p, p, a]
+                    for j in range(p + 1, nodes):
+                        for a in range(width):
+                            jacobian[i, j, a] -= w[_SQUARE + a] * jacobian[p, j, a]
+                    for side in range(sides):
+                        for a in range(width):
+                            right[side, i, a] -= w[_SQUARE + a] * right[side, p, a]
+            for back in range(nodes):
+                i = nodes - 1 - back
+                for side in range(sides):
+                    for j in range(i + 1, nodes):
+                        for a in range(width):
+                            right[side, i, a] -= jacobian[i, j, a] * right[side, j, a]
+                    for a in range(width):
+                        right[side, i, a] /= jacobian[i, i, a]
+            for i in range(nodes):
+                for a in range(width):
+                    w[_Y + a] = y[i, a]
+                for a in range(width):
+                    w[_NEW + a] = right[0, i, a]
+                for a in range(width):
+                    new = moved(w[_Y + a], w[_NEW + a], w[_END + a], w[_BAD + a])
+                    w[_LAST + a] = relative_step(new, w[_Y + a], w[_LAST + a])
+                    w[_NEW + a] = new
+                for a in range(width):
+                    y[i, a] = w[_NEW + a]
+        for i in range(nodes):
+            for a in range(filled):
+                y_out[i, at + a] = y[i, a]
+            for a in range(filled):
+                by_vol_out[i, at + a] = -right[1, i, a]
+            for a in range(filled):
+                by_rate_out[i, at + a] = -right[2, i, a]
+        for a in range(filled):
+            last_out[at + a] = w[_LAST + a] + w[_BAD + a]
+
+
+def _boundary_blocks(*arguments: Any) -> None:
+    lanes_in, plan, results = arguments[:5], arguments[5:12], arguments[12:]
+    for part in blocks(lanes_in[0].size):
+        found = _solve(*(each[part] for each in lanes_in), *plan)
+        for result, values in zip(results, found, strict=True):
+            result[..., part] = values
+
+
+def _solve(
+    r: Any, q: Any, vol: Any, t: Any, by_r: Any,
+    xi: Any, sine: Any, weight: Any, past: Any, floor: Any, passes: Any, width: Any,
+) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+    """The same, all lanes abreast; operation for operation what the loop does."""
+    nodes, points = xi.size, sine.size
+    start = start_of_boundary(r, q)
+    end = end_of_boundary(r, q, vol, start)
+    root = np.sqrt(t)
+    y = np.array([first_guess(r, q, vol, root * xi[i], start, end) for i in range(nodes)])
+    sign, dq = 2.0 * by_r - 1.0, 1.0 - by_r
+    moves = start_by_rate(r, q, by_r)
+    right = np.zeros((3, nodes, r.size))
+    last = bad = np.zeros(r.size)
+    for turn in range(passes):
+        jacobian = np.empty((nodes, nodes, r.size))
+        bad, last = np.zeros(r.size), np.zeros(r.size)
+        y2 = y * y
+        for i in range(nodes):
+            tau = t * (xi[i] * xi[i])
+            over, inverse, _plus, minus, e, slope = maturity_terms(start + y[i], tau, r, q, vol)
+            ev = -slope * minus / (inverse * vol)
+            er = slope * sign * tau - dq * tau * e
+            rg, es, rs, rv, rr, rx = (np.zeros(r.size) for _ in range(6))
+            e_past, r_past = np.empty((points, r.size)), np.empty((points, r.size))
+            for k in range(points):
+                square = np.zeros(r.size)
+                for j in range(nodes):
+                    square = square + past[i, k, j] * y2[j]
+                lag = tau * (sine[k] * sine[k])
+                before, over_past = past_boundary(square, floor[i, k] * y2[0])
+                spread = vol * np.sqrt(tau) * sine[k]
+                grown, held = tau * weight[k] * exp(-r * lag), tau * weight[k] * exp(-q * lag)
+                minus, plus, below, earlier, density, _gain, a1, a2, a3, a4, e_past[k], r_past[k] = past_terms(
+                    y[i], before, over_past, start, over, lag, spread, r, q, grown, held
+                )
+                e, es, rg, rs = e + a1, es + a2, rg + a3, rs + a4
+                gains = by_parameters(
+                    by_r, dq, sign, q, vol, lag, spread, held, minus, plus, below, earlier, density, a2, a3
+                )
+                ev, rv, er, rr, rx = ev + gains[0], rv + gains[1], er + gains[2], rr + gains[3], rx + gains[4]
+            bad = worse(bad, e, rg)
+            right[0, i] = residual(y[i], start, e, rg)
+            ie, ir = 1.0 / e, 1.0 / rg
+            right[1, i] = ev * ie - rv * ir
+            right[2, i] = (er * ie - rr * ir) + moves * (1.0 + slope * ie - rx * ir)
+            for j in range(nodes):
+                total = np.zeros(r.size)
+                for k in range(points):
+                    total = total + (e_past[k] * ie - r_past[k] * ir) * past[i, k, j]
+                jacobian[i, j] = total * y[j]
+            jacobian[i, i] += 1.0 + (slope + es) * ie - rs * ir
+        for p in range(nodes):
+            for i in range(p + 1, nodes):
+                share = jacobian[i, p] / jacobian[p, p]
+                jacobian[i, p + 1 :] -= share * jacobian[p, p + 1 :]
+                right[:, i] -= share * right[:, p]
+        for i in range(nodes - 1, -1, -1):
+            for j in range(i + 1, nodes):
+                right[:, i] -= jacobian[i, j] * right[:, j]
+            right[:, i] /= jacobian[i, i]
+        for i in range(nodes):
+            new = moved(y[i], right[0, i], end, bad)
+            last = relative_step(new, y[i], last)
+            y[i] = new
+    return y, -right[1], -right[2], last + bad
+
+
+def _probe() -> tuple[Any, ...]:
+    plan = SCHEMES[0].fitting
+    r = np.linspace(0.001, 0.09, 37)
+    q = np.linspace(0.07, -0.02, 37)
+    vol, t = np.linspace(0.1, 0.9, 37), np.linspace(0.01, 2.0, 37) ** 2
+    by_r = np.where(np.arange(37) % 2 == 0, 1.0, 0.0)
+    shape = (plan.xi.size, 37)
+    return (r, q, vol, t, by_r, *plan, LANES, *(np.empty(shape) for _ in range(3)), np.empty(37))
+
+
+_SIGNATURE = (
+    "void("
+    + "float64[::1], " * 8
+    + "float64[:, :, ::1], float64[:, ::1], int64, int64, "
+    + "float64[:, ::1], " * 3
+    + "float64[::1])"
+)
+
+BOUNDARY = Kernel(_boundary_loop, _boundary_blocks, _SIGNATURE, _probe, 4)
