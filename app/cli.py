@@ -10,9 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from app.options import Options, UsageError, parse_overrides
+
+if TYPE_CHECKING:
+    from app.commands.ledger_find import Asked as LedgerAsked
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,15 +82,41 @@ def _parser() -> argparse.ArgumentParser:
     decide.add_argument("target", type=Path, metavar="OUT")
     decide.set_defaults(run=_decide)
 
-    ledger = commands.add_parser("ledger", help="verify, show, export, rebuild or replay the ledger")
-    ledger.add_argument("work", choices=["verify", "show", "export", "rebuild", "replay"])
+    price = commands.add_parser("price", help="value, Greeks and implied vol of contracts: IN.csv to OUT.csv")
+    price.add_argument(
+        "source",
+        type=Path,
+        metavar="IN",
+        help="type,style,spot,strike,t,r,q and vol or price; optional dividends as t:amount;t:amount",
+    )
+    price.add_argument("target", type=Path, metavar="OUT")
+    price.add_argument("--raw", action="store_true", help="Greeks per 1.00 of vol, per year, per 1.00 of the rate")
+    price.set_defaults(run=_price)
+
+    chain = commands.add_parser("chain", help="forwards, vols, smiles and arbitrage of a chain: IN.csv to OUT.csv")
+    chain.add_argument(
+        "source", type=Path, metavar="IN", help="expiry,type,strike,bid,ask and, if at hand, last,open_interest"
+    )
+    chain.add_argument("target", type=Path, metavar="OUT")
+    chain.add_argument(
+        "--at", required=True, metavar="TIME", help="when it was quoted; New York time unless it says else"
+    )
+    chain.add_argument("--spot", required=True, type=float, metavar="X", help="the underlying then; checked by parity")
+    chain.add_argument("--style", required=True, choices=["american", "european"])
+    chain.add_argument("--rate", type=float, metavar="R", help="one rate, as 0.04 (default: the dated Treasury curve)")
+    chain.add_argument("--json", action="store_true", help="smiles and findings as JSON")
+    chain.set_defaults(run=_chain)
+
+    ledger = commands.add_parser("ledger", help="verify, search, show, export, rebuild or replay the ledger")
+    ledger.add_argument("work", choices=["verify", "find", "show", "past", "export", "rebuild", "replay", "index"])
     ledger.add_argument(
         "target",
         nargs="?",
         default="",
         metavar="ID|FILE",
-        help="show: a fact, ticket, order or position; export: OUT.csv, .jsonl or .parquet",
+        help="show: a fact, ticket, order or position; find: words; past: a fact; export: OUT.csv, .jsonl or .parquet",
     )
+    _question_options(ledger)
     ledger.add_argument("--json", action="store_true")
     ledger.add_argument("--home", type=Path, metavar="DIR")
     ledger.set_defaults(run=_ledger)
@@ -112,11 +141,28 @@ def _parser() -> argparse.ArgumentParser:
     kernels.set_defaults(run=_kernels)
 
     bench = commands.add_parser("bench", help="measurements")
-    bench.add_argument("names", nargs="*", metavar="NAME", help="journey (default: all there are)")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="journey, pricing (default: all there are)")
     bench.add_argument("--json", action="store_true")
     bench.add_argument("--quick", action="store_true", help="fewer rounds")
     bench.set_defaults(run=_bench)
     return parser
+
+
+def _question_options(parser: argparse.ArgumentParser) -> None:
+    """What `find` and `export` choose facts by, and `past` its moment."""
+    asked = parser.add_argument_group("find and export")
+    asked.add_argument("--since", metavar="TIME", help="from this time on; New York unless it has a zone")
+    asked.add_argument("--until", metavar="TIME", help="up to and without this time")
+    asked.add_argument("--kind", action="append", default=[], metavar="FACT", help="DecisionMade …; may be repeated")
+    asked.add_argument("--symbol", type=str.upper, metavar="SYMBOL")
+    asked.add_argument("--decision", type=str.upper, choices=["EXECUTE", "WAIT", "SKIP"])
+    asked.add_argument("--strategy", metavar="NAME", help="who proposed it: webhook, manual")
+    asked.add_argument("--outcome", type=str.upper, choices=["WIN", "LOSS", "FLAT"])
+    asked.add_argument("--reason", type=str.upper, metavar="CODE", help="of a refusal or an exit")
+    asked.add_argument("--limit", type=int, default=100, metavar="N", help="find: facts a page (default 100)")
+    asked.add_argument("--key", type=int, metavar="N", help="find: go on where a page ended")
+    asked.add_argument("--oldest-first", action="store_true", help="find: from the beginning")
+    parser.add_argument("--at", metavar="TIME", help="past: the moment; New York unless it has a zone")
 
 
 def _policy_options(parser: argparse.ArgumentParser, policy: str) -> None:
@@ -193,10 +239,56 @@ def _decide(chosen: argparse.Namespace) -> int:
     return decide_file(chosen.source, chosen.target, sys.stderr)
 
 
+def _price(chosen: argparse.Namespace) -> int:
+    from app.commands.price import price_file
+
+    return price_file(chosen.source, chosen.target, sys.stderr, raw=chosen.raw)
+
+
+def _chain(chosen: argparse.Namespace) -> int:
+    from app.commands.chain import chain_file
+
+    return chain_file(
+        chosen.source,
+        chosen.target,
+        at=chosen.at,
+        spot=chosen.spot,
+        american=chosen.style == "american",
+        rate=chosen.rate,
+        out=sys.stdout,
+        errors=sys.stderr,
+        as_json=chosen.json,
+    )
+
+
 def _ledger(chosen: argparse.Namespace) -> int:
     from app.commands.ledger import run_ledger
 
-    return run_ledger(Options(home=chosen.home), chosen.work, chosen.target, as_json=chosen.json)
+    return run_ledger(Options(home=chosen.home), chosen.work, chosen.target, as_json=chosen.json, asked=_asked(chosen))
+
+
+def _asked(chosen: argparse.Namespace) -> LedgerAsked:
+    from app.commands.ledger_find import Asked, moment
+    from engine.domain.findable import Question
+
+    finding = chosen.work in ("find", "export")
+    question = Question(
+        since=moment("--since", chosen.since),
+        until=moment("--until", chosen.until),
+        kinds=tuple(chosen.kind),
+        symbol=chosen.symbol,
+        decision=chosen.decision,
+        strategy=chosen.strategy,
+        outcome=chosen.outcome,
+        reason=chosen.reason,
+        text=chosen.target if chosen.work == "find" else "",
+    )
+    if not finding and not question.everything:
+        raise UsageError(f"ledger {chosen.work}: only find and export choose facts")
+    if chosen.at is not None and chosen.work != "past":
+        raise UsageError(f"ledger {chosen.work}: --at is for past")
+    at = moment("--at", chosen.at)
+    return Asked(question, chosen.limit, chosen.key, chosen.oldest_first, at)
 
 
 def _database(chosen: argparse.Namespace) -> int:

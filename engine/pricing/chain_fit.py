@@ -6,7 +6,7 @@ lead back to, and not used where they contradict it: headers show another hour's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import numpy as np
@@ -254,12 +254,13 @@ def _findings(
     forwards = [one.forward for one in expiries]
     slack = float(np.nan_to_num(min(3.0 * error, SPOT_TOLERANCE * spot), nan=SPOT_TOLERANCE * spot))
     spots = (spot, quotes.spot) if quotes.spot is not None and quotes.spot > 0 else (spot,)
+    live = np.flatnonzero(np.array([one.t > 0 for one in expiries])[quotes.expiry])
     seen = Quotes(
-        expiry=quotes.expiry,
-        strike=quotes.strike,
-        is_call=quotes.is_call,
-        bid=quotes.bid,
-        ask=quotes.ask,
+        expiry=quotes.expiry[live],
+        strike=quotes.strike[live],
+        is_call=quotes.is_call[live],
+        bid=quotes.bid[live],
+        ask=quotes.ask[live],
         american=quotes.american,
         spot=(min(spots) - slack, max(spots) + slack),
         forward=np.array([one.forward for one in forwards]),
@@ -267,7 +268,10 @@ def _findings(
         discount=np.array([one.discount for one in forwards]),
         dividends=np.array([one.dividends for one in expiries]),
     )
-    found = find_quotes(seen) + find_outliers(seen, vols.contracts.price(smile_vol))
+    found = [
+        replace(one, rows=tuple(int(live[row]) for row in one.rows))
+        for one in find_quotes(seen) + find_outliers(seen, vols.contracts.price(smile_vol)[live])
+    ]
     for one in expiries:
         smile = one.smile
         if smile is not None and not smile.free:

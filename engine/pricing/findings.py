@@ -108,8 +108,8 @@ def find_outliers(quotes: Quotes, model: FloatArray) -> list[Finding]:
         half = 0.5 * (quotes.ask - quotes.bid)[live]
         away = 0.5 * (quotes.bid + quotes.ask)[live] - model[live]
         own = _off_neighbours(away)
-        typical = float(np.median(np.abs(away)))
-        limit = np.maximum(OUTLIER_SPREADS * np.maximum(half, EPSILON), max(OUTLIER_DOLLARS, 2.0 * typical))
+        typical = float(np.median(own))
+        limit = np.maximum(OUTLIER_SPREADS * np.maximum(half, EPSILON), max(OUTLIER_DOLLARS, 8.0 * typical))
         for row, size in zip(live[own > limit], own[own > limit], strict=True):
             found.append(
                 Finding(

@@ -1,0 +1,172 @@
+"""`price IN.csv OUT.csv`: value, Greeks and implied vol of every row, in batches, so that a file of any length will do."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from app.commands.table_file import RowError, TableError, choice, number, open_table, open_target, text_of
+from engine.pricing import styles
+from engine.pricing.european import DAYS_A_YEAR
+from engine.pricing.implied import IvStatus
+
+DONE = 0
+BAD_INPUT = 2
+BATCH = 20_000
+NEEDED = ("type", "style", "spot", "strike", "t", "r", "q")
+ANSWERS = ("price", "delta", "gamma", "theta", "vega", "rho", "iv", "status")
+OK = "ok"
+BAD_ROW = "bad_row"
+
+Cells = list[str]
+
+
+@dataclass(slots=True)
+class _Row:
+    """A line of the file: what it said, and either its terms or what is wrong with it."""
+
+    cells: Cells
+    fault: str = ""
+    terms: tuple[float, ...] = ()
+    """spot, strike, t, r, q, vol, price (NaN where not given), call, american."""
+    dividends: tuple[tuple[float, float], ...] = ()
+
+
+def price_file(source: Path, target: Path, errors: TextIO, *, raw: bool = False) -> int:
+    """Price every row of `source` into `target`. Returns the exit code.
+
+    Units: vega per vol point, theta per calendar day, rho per 1 % of the rate; `raw`: per 1.00 of vol, per year, per 1.00 of
+    the rate. A bad row is named on `errors` as `file:line: what`, kept with the status bad_row, and the rest goes on; the code
+    is then 2. A file that cannot be read or written is named once and ends the work with 2.
+    """
+    try:
+        with open_table(source) as table:
+            table.require(*NEEDED)
+            if "vol" not in table.names and "price" not in table.names:
+                raise TableError(f"{source}:1: no column 'vol' and no column 'price'; one of them is needed")
+            with open_target(source, target) as file:
+                return _price_rows(source, table.columns, table.rows(), file, errors, raw=raw)
+    except TableError as error:
+        print(error, file=errors)
+    except OSError as error:
+        print(f"{target}: {error.strerror or error}", file=errors)
+    return BAD_INPUT
+
+
+def _price_rows(
+    source: Path,
+    columns: Cells,
+    lines: Iterator[tuple[int, Mapping[str, str], Cells, str]],
+    file: TextIO,
+    errors: TextIO,
+    *,
+    raw: bool,
+) -> int:
+    out = csv.writer(file, lineterminator="\n")
+    # A given price stands beside the computed one, under another name: no two columns share one.
+    out.writerow([_given(column) for column in columns] + list(ANSWERS))
+    code, done = DONE, 0
+    shows = errors.isatty()
+    while batch := [
+        _read(number_, cells, kept, fault, source, errors) for number_, cells, kept, fault in islice(lines, BATCH)
+    ]:
+        if any(row.fault for row in batch):
+            code = BAD_INPUT
+        out.writerows(row.cells + answers for row, answers in zip(batch, _answers(batch, raw=raw), strict=True))
+        done += len(batch)
+        if shows and len(batch) == BATCH:
+            print(f"\r{done:,} rows", end="", file=errors, flush=True)
+    if shows and done >= BATCH:
+        print(f"\r{done:,} rows", file=errors)
+    return code
+
+
+def _given(column: str) -> str:
+    name = column.strip().lower()
+    return f"{column.strip()}_in" if name in ANSWERS else column
+
+
+def _read(line: int, cells: Mapping[str, str], kept: Cells, fault: str, source: Path, errors: TextIO) -> _Row:
+    try:
+        if fault:
+            raise RowError(fault)
+        return _terms(cells, kept)
+    except RowError as error:
+        print(f"{source}:{line}: {error}", file=errors)
+        return _Row(kept, str(error))
+
+
+def _terms(cells: Mapping[str, str], kept: Cells) -> _Row:
+    call = choice(cells, "type", ("call", "put")) == "call"
+    american = choice(cells, "style", ("american", "european")) == "american"
+    spot, strike = number(cells, "spot", above=0.0), number(cells, "strike", above=0.0)
+    t = number(cells, "t", least=0.0)
+    r, q = number(cells, "r"), number(cells, "q")
+    vol = number(cells, "vol", least=0.0) if cells.get("vol") else float("nan")
+    price = number(cells, "price", least=0.0) if cells.get("price") else float("nan")
+    if vol != vol and price != price:
+        raise RowError("neither vol nor price is given")
+    return _Row(
+        kept, "", (spot, strike, t, r, q, vol, price, call, american), _dividends(cells.get("dividends", ""), t)
+    )
+
+
+def _dividends(text: str, t: float) -> tuple[tuple[float, float], ...]:
+    """Times (years) and amounts before `t`, earliest first. Raises `RowError`."""
+    found = []
+    for part in filter(None, (one.strip() for one in text.split(";"))):
+        when, colon, amount = part.partition(":")
+        if not colon:
+            raise RowError(f"dividend {part!r} is not t:amount")
+        pair = {"dividend's t": when.strip(), "dividend's amount": amount.strip()}
+        found.append((number(pair, "dividend's t", least=0.0), number(pair, "dividend's amount", least=0.0)))
+    return tuple(sorted((when, amount) for when, amount in found if 0 < when <= t and amount > 0))
+
+
+def _answers(batch: list[_Row], *, raw: bool) -> list[Cells]:
+    """The answers of a batch, a list of cells per row."""
+    answers: list[Cells] = [[""] * (len(ANSWERS) - 1) + [BAD_ROW] for _ in batch]
+    groups: dict[tuple[tuple[float, float], ...], list[int]] = {}
+    for at, row in enumerate(batch):
+        if not row.fault:
+            groups.setdefault(row.dividends, []).append(at)
+    for _, rows in groups.items():
+        for at, cells in zip(rows, _priced([batch[at].terms for at in rows], raw=raw), strict=True):
+            answers[at] = cells
+    return answers
+
+
+def _priced(terms: list[tuple[float, ...]], *, raw: bool) -> list[Cells]:
+    spot, strike, t, r, q, vol, given, call, american = np.array(terms, np.float64).T
+    is_call, early = call > 0, american > 0
+    quoted = np.isfinite(given)
+    iv, reason = vol.copy(), np.full(len(vol), OK, object)
+    if quoted.any():
+        found = styles.implied_vol(
+            given[quoted], spot[quoted], strike[quoted], t[quoted], r[quoted], q[quoted], is_call[quoted], early[quoted]
+        )
+        iv[quoted] = found.vol
+        reason[quoted] = [OK if code == IvStatus.CONVERGED else IvStatus(code).name.lower() for code in found.status]
+    used = np.where(np.isfinite(vol), vol, iv)
+    greeks = styles.greeks(spot, strike, t, r, q, used, is_call, early)
+    # A price without a vol is still a price; its Greeks are not known.
+    value = np.where(np.isfinite(used), greeks.value, given)
+    scale = (1.0, DAYS_A_YEAR, 100.0, 100.0) if raw else (1.0, 1.0, 1.0, 1.0)
+    columns = (
+        value,
+        greeks.delta,
+        greeks.gamma,
+        greeks.theta * scale[1],
+        greeks.vega * scale[2],
+        greeks.rho * scale[3],
+        iv,
+    )
+    return [
+        [*map(text_of, row[:-1]), row[-1]] for row in zip(*(column.tolist() for column in columns), reason, strict=True)
+    ]
