@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import pkgutil
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from enum import StrEnum
@@ -128,15 +130,9 @@ def warm() -> State:
             from engine.pricing.kernels import compiler
         except ImportError as error:
             return _become(Serving.UNAVAILABLE, f"no compiler: {error}")
-        reason = ""
-        try:
-            built = _build(compiler.compiled, _folder)
-        except Exception as error:  # noqa: BLE001 - a cache can fail in any way, a damaged pickle too; it is only a cache
-            reason = f"compiled code is not kept: {_told(error)}"
-            try:
-                built = _build(compiler.compiled, None)
-            except Exception as failed:  # noqa: BLE001 - numpy gives the same results; the reason is told
-                return _become(Serving.UNAVAILABLE, _told(failed))
+        built, reason = _built(compiler.compiled)
+        if built is None:
+            return _become(Serving.UNAVAILABLE, reason)
         wrong = [kernel.loop.__name__ for kernel, code in built if not _agrees(kernel, code)]
         if wrong:
             return _become(Serving.UNAVAILABLE, f"compiled results differ from numpy's: {', '.join(wrong)}")
@@ -169,11 +165,32 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ")
 
 
-def _build(
-    compile_one: Callable[[Callable[..., Any], str, Path | None], Callable[..., Any]], folder: Path | None
-) -> list[tuple[Kernel, Callable[..., None]]]:
-    # numba does not see a change in what a function calls: code of other sources must not lie in the same folder.
-    kept = folder / fingerprint() if folder is not None else None
+_Compile = Callable[[Callable[..., Any], str, Path | None], Callable[..., Any]]
+_Built = list[tuple[Kernel, Callable[..., None]]]
+
+
+def _built(compile_one: _Compile) -> tuple[_Built | None, str]:
+    """All kernels compiled, from and into the cache if it can be; and why it could not, or why nothing could."""
+    if _folder is not None:
+        # numba does not see a change in what a function calls: code of other sources must not lie in the same folder.
+        kept = _folder / fingerprint()
+        try:
+            return _compile_all(compile_one, kept), ""
+        except Exception:  # noqa: BLE001 - a cache can fail in any way, a damaged pickle too; below it is made anew
+            shutil.rmtree(kept, ignore_errors=True)
+        try:
+            return _compile_all(compile_one, kept), ""
+        except Exception as error:  # noqa: BLE001 - it is only a cache
+            reason = f"compiled code is not kept: {_told(error)}"
+    else:
+        reason = ""
+    try:
+        return _compile_all(compile_one, None), reason
+    except Exception as error:  # noqa: BLE001 - numpy gives the same results; the reason is told
+        return None, _told(error)
+
+
+def _compile_all(compile_one: _Compile, kept: Path | None) -> _Built:
     return [(kernel, compile_one(kernel.loop, kernel.signature, kept)) for kernel in _KERNELS]
 
 
@@ -190,7 +207,10 @@ def _agrees(kernel: Kernel, code: Callable[..., None]) -> bool:
 def fingerprint() -> str:
     """16 hex digits that change with any code of the kernels and with numba, numpy and Python; names the cache folder."""
     digest = hashlib.sha256()
-    for module in ("lanes", "compiler", "runtime", *KERNEL_MODULES):
+    import engine.pricing.kernels as package
+
+    # All that lies here: what a kernel calls in another module is compiled into it.
+    for module in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
         spec = importlib.util.find_spec(f"{__package__}.{module}")
         code = spec.loader.get_code(spec.name) if spec is not None and spec.loader is not None else None  # type: ignore[attr-defined]
         if code is not None:
