@@ -25,7 +25,6 @@ from engine.domain.values import Timeframe
 from engine.domain.views import ChainView, DecisionView, DeskUpdate, Face, FaceKind, LogRow, LogView
 from engine.journey.booking import book_of
 from engine.pricing import kernels
-from engine.pricing.terms import Terms
 from engine.sessions import new_york_day
 from engine.views import board, desk, holdings, stories, tickets
 from engine.views.desk import Vitals
@@ -117,7 +116,7 @@ class Bridge(QObject):
         super().__init__(window)
         self.engine, self.window, self._spawn = engine, window, spawn
         self.composer = Composer()
-        self.chains = ChainWatch(lambda _symbol, _day: Terms(engine.settings.contracts.rate))
+        self.chains = ChainWatch(lambda chain, day: engine.journey.step().chain_terms(chain, day))
         self.slowest = 0.0
         self._ledger_name = ledger_name
         self._references: dict[str, Decimal] = {}
@@ -159,8 +158,9 @@ class Bridge(QObject):
     def seen(self) -> Seen:
         """The engine as it is now."""
         engine = self.engine
-        journey, now = engine.journey, engine.clock.now()
-        calendar = journey.world.calendar
+        journey = engine.journey
+        step = journey.step()
+        now, calendar = step.now, journey.world.calendar
         session = calendar.session_at(now)
         self._refer()
         return Seen(
@@ -170,10 +170,11 @@ class Bridge(QObject):
             quotes=journey.world.quotes,
             settings=engine.settings,
             calendar=calendar,
-            book=book_of(journey.step()) if journey.state.account is not None else None,
+            book=book_of(step) if journey.state.account is not None else None,
             session=session,
             references=self._references,
             atr=self._atr,
+            terms=step.terms,
         )
 
     def _atr(self, symbol: str, timeframe: Timeframe) -> float | None:

@@ -11,6 +11,7 @@ from datetime import date
 
 import structlog
 
+from engine.domain.chain import Chain
 from engine.domain.views import ChainView
 from engine.pricing.terms import Terms
 from engine.views.chain import ChainAsk, chain_view, failed, living, nothing
@@ -23,12 +24,12 @@ EVERY = 0.4
 AFTER_FAILURE = 5.0
 
 Asked = tuple[str, date | None]
-Wording = Callable[[str, date], Terms]
-"""The terms of a symbol's expiry now."""
+TermsOf = Callable[[Chain, date], Terms]
+"""The terms of a chain's expiry now."""
 
 
 class ChainWatch:
-    def __init__(self, terms: Wording) -> None:
+    def __init__(self, terms: TermsOf) -> None:
         self._terms = terms
         self._worker: ThreadPoolExecutor | None = None
         self._working: Future[ChainView] | None = None
@@ -74,7 +75,7 @@ class ChainWatch:
         ask = ChainAsk(
             chain=chain,
             expiry=expiry,
-            terms=self._terms(symbol, chain.expiries[expiry]),
+            terms=self._terms(chain, chain.expiries[expiry]),
             now=seen.now,
             calendar=seen.calendar,
             market=seen.settings.market,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.options import Options, UsageError
 from app.paths import Home, find_home, resources
+from app.rates import rate_table
 from app.secrets import Secrets
 from app.secrets import load as load_secrets
 from app.settings import load as load_settings
@@ -22,6 +23,7 @@ from engine.journey.recovery import recover
 from engine.journey.step import World
 from engine.journey.story import Journey
 from engine.market.bars import BarBook
+from engine.market.parity import Parity
 from engine.market.simulator import SimulatedMarket
 from engine.orders.fees import FeeTable, load_fees
 from engine.orders.paper import PaperBroker
@@ -127,6 +129,7 @@ async def build(asked: Asked, ledger: Ledger, database: Database | None = None) 
         fees=asked.fees,
         policy=asked.settings.approvals.policy,
         recorded=not isinstance(market, SimulatedMarket),
+        parity=parity_of(asked, market),
     )
     journey = Journey(world, state, clock, known)
     broker = PaperBroker(market, clock, asked.calendar, asked.settings, asked.fees)
@@ -143,6 +146,13 @@ async def build(asked: Asked, ledger: Ledger, database: Database | None = None) 
         external=bool(os.environ.get("DATABASE_URL")),
         problems=list(database.problems) if database is not None else [],
     )
+
+
+def parity_of(asked: Asked, market: SimulatedMarket | RecordedMarket) -> Parity:
+    """Where forwards are from. A recorded day is discounted by its own day's curve, a simulated market by the rate it lives by."""
+    rate = asked.settings.contracts.rate
+    curve = None if isinstance(market, SimulatedMarket) else rate_table().curve(market.day)
+    return Parity(asked.calendar, rate, curve)
 
 
 def open_market(asked: Asked, ended: datetime | None) -> tuple[Clock, SimulatedMarket | RecordedMarket]:

@@ -24,12 +24,14 @@ from engine.domain.values import (
     Quote,
     Refusal,
     Right,
+    Style,
     Timeframe,
     Value,
     refuse,
 )
-from engine.pricing import expiry_moment, greeks, implied_vol, year_fraction
+from engine.pricing import expiry_moment, styles, year_fraction
 from engine.pricing.contract import MIN_SECONDS_FOR_IV, MIN_VEGA_FOR_IV, rounded
+from engine.pricing.terms import Terms
 from engine.pricing.time import SECONDS_A_YEAR
 from engine.sessions import Calendar, new_york_day
 from engine.settings import ContractSettings, Settings
@@ -39,6 +41,9 @@ BoolArray = NDArray[np.bool_]
 
 Moved = Callable[[FloatArray], FloatArray]
 """Fractions the underlying has moved since each of these moments (seconds since the epoch); NaN where unknown."""
+
+TermsOf = Callable[[Chain, date], Terms]
+"""The terms on which an expiry of a chain is priced."""
 
 STANDARD_MULTIPLIER = 100
 NEIGHBOURS = 3
@@ -73,6 +78,8 @@ class Choice(Value, frozen=True, kw_only=True):
     """Calendar days to expiry in New York."""
     expiry: datetime
     """Moment it expires, UTC."""
+    terms: Terms
+    """What its Greeks were worked out on."""
     target_delta: float
     notes: tuple[str, ...]
     """What is not as the window asks, in a trader's words."""
@@ -104,11 +111,12 @@ def choose(
     quantity_hint: int = 1,
     max_age: float | None = None,
     moved: Moved | None = None,
+    terms_of: TermsOf | None = None,
 ) -> Choice | NoChoice:
     """The contract for a direction, by the trigger's timeframe (none: as 15 to 60 minutes).
 
     `max_age` in seconds replaces the age limit of the chain's source; `moved` lets an older quote pass while the
-    underlying stood still. `quantity_hint` only breaks ties: between equal deltas the one that shows that size wins.
+    underlying stood still; `terms_of` tells the forward (without it the spot and the settings' rate do). `quantity_hint` only breaks ties: between equal deltas the one that shows that size wins.
     Refuses with ADJUSTED_CONTRACT, NO_MARKET_DATA, STALE_QUOTE, NO_EXPIRY or NO_LIQUID_CONTRACT.
     """
     if chain.multiplier != STANDARD_MULTIPLIER:
@@ -131,7 +139,8 @@ def choose(
     age_limit = max_age if max_age is not None else settings.market.quote_age(chain.source, bucket is Bucket.ZERO_DTE)
     target = target_delta(dte, settings.contracts)
     rows = np.flatnonzero((chain.expiry == index) & (chain.is_call == (direction.right is Right.CALL)))
-    side = _Side(chain, rows, moment, now, float(chain.spot.mid), settings, bucket, age_limit, moved)
+    terms = Terms(settings.contracts.rate) if terms_of is None else terms_of(chain, chain.expiries[index])
+    side = _Side(chain, rows, moment, now, float(chain.spot.mid), settings, bucket, age_limit, moved, terms)
     return side.choose(target, dte, notes, quantity_hint)
 
 
@@ -199,12 +208,14 @@ class _Side:
         bucket: Bucket,
         age_limit: float,
         moved: Moved | None,
+        terms: Terms,
     ) -> None:
         self.chain, self.rows, self.moment, self.bucket = chain, rows, moment, bucket
         self.limits = settings.contracts
         self.age_limit = age_limit
         self.spot = spot
-        self.rate = self.limits.rate
+        self.terms = terms
+        self.american = chain.style is Style.AMERICAN
         self.t = year_fraction(now, moment)
         self.strike, self.bid, self.ask = chain.strike[rows], chain.bid[rows], chain.ask[rows]
         self.mid = 0.5 * (self.bid + self.ask)
@@ -213,7 +224,16 @@ class _Side:
         self.open_interest, self.volume = chain.open_interest[rows], chain.volume[rows]
         self.quiet_move = settings.market.quiet_move
         self.vol, self.priced = self._implied()
-        self.greeks = greeks(spot, self.strike, self.t, self.rate, 0.0, self.vol, chain.is_call[rows])
+        self.greeks = styles.greeks(
+            spot * terms.basis,
+            self.strike,
+            self.t,
+            terms.rate,
+            terms.carry,
+            self.vol,
+            chain.is_call[rows],
+            self.american,
+        )
         self.failures = self._failures(moved)
         self.liquid = ~np.logical_or.reduce([mask for mask, _ in self.failures])
 
@@ -221,7 +241,10 @@ class _Side:
         """Vols of the mids, and where they are a quote's own. The rest is interpolated over the strikes: good enough
         to say which contracts are near, never to choose one."""
         is_call = self.chain.is_call[self.rows]
-        vol = implied_vol(self.mid, self.spot, self.strike, self.t, self.rate, 0.0, is_call).vol
+        terms = self.terms
+        vol = styles.implied_vol(
+            self.mid, self.spot * terms.basis, self.strike, self.t, terms.rate, terms.carry, is_call, self.american
+        ).vol
         if self.t * SECONDS_A_YEAR < MIN_SECONDS_FOR_IV:
             vol = np.full(vol.shape, np.nan)
         own = np.isfinite(vol) & (self.bid < self.ask)
@@ -287,10 +310,11 @@ class _Side:
             row=row,
             quote=self.chain.quote(row),
             spot=self.chain.spot,
-            greeks=rounded(float(self.vol[chosen]), self.greeks, chosen),
+            greeks=rounded(float(self.vol[chosen]), self.greeks, chosen, self.terms),
             bucket=self.bucket,
             dte=dte,
             expiry=expiry,
+            terms=self.terms,
             target_delta=target,
             notes=notes,
             neighbours=neighbours,

@@ -20,7 +20,7 @@ from app.faults import explained
 from app.lifecycle import database_of
 from app.options import VERSION, Options, UsageError
 from app.paths import throwaway_home
-from app.wiring import Asked, ask, open_recording
+from app.wiring import Asked, ask, open_recording, parity_of
 from engine.clock import SetClock
 from engine.domain.events import EngineStopped
 from engine.intake.payloads import Heard, understand
@@ -99,6 +99,7 @@ async def _replay(
         fees=asked.fees,
         policy=asked.settings.approvals.policy,
         recorded=True,
+        parity=parity_of(asked, market),
     )
     async with database_of(asked) as database:
         ledger = PostgresLedger(database)

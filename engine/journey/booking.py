@@ -24,11 +24,13 @@ def book_of(step: Step) -> Book:
     exposures += [_held(step, position, today) for position in state.open_positions.values()]
     for ticket in state.pending_tickets.values():
         if ticket.purpose is Purpose.ENTRY:
-            exposures.append(exposure_of_ticket(ticket, _spot(step, ticket.symbol), today))
+            exposures.append(exposure_of_ticket(ticket, _spot(step, ticket.symbol), today, step.terms(ticket.contract)))
     for order in state.open_orders.values():
         if order.purpose is Purpose.ENTRY and order.ticket is not None:
             ticket = state.tickets[order.ticket]
-            exposures.append(exposure_of_order(order, ticket, _spot(step, ticket.symbol), today))
+            exposures.append(
+                exposure_of_order(order, ticket, _spot(step, ticket.symbol), today, step.terms(order.contract))
+            )
     window = step.settings.risk.duplicate_seconds
     for order in reversed(state.orders.values()):
         if (step.now - order.created).total_seconds() > window:
@@ -62,6 +64,7 @@ def _held(step: Step, position: Position, today: date) -> Exposure:
         mark.underlying if mark is not None else position.entry_underlying,
         today,
         step.settings.risk,
+        step.terms(position.contract),
     )
     step.live.exposures[position.id] = (position, mark, today, exposure)
     return exposure

@@ -233,7 +233,14 @@ def _choose(
     if chain is None:
         return NoChoice(refusal=refuse(Code.NO_MARKET_DATA, symbol=symbol))
     return choose(
-        chain, direction, timeframe, step.now, step.settings, step.world.calendar, quantity_hint=max(quantity, 1)
+        chain,
+        direction,
+        timeframe,
+        step.now,
+        step.settings,
+        step.world.calendar,
+        quantity_hint=max(quantity, 1),
+        terms_of=step.chain_terms,
     )
 
 
@@ -298,7 +305,7 @@ def proposal_of(step: Step, wish: Wish, *, ticket: Ticket | None = None, quantit
         multiplier_factor=wish.guarded.multiplier_factor,
         size_factor=wish.guarded.size_factor,
         at_most=ticket.quantity if ticket is not None and quantity is None else None,
-        rate=step.settings.contracts.rate,
+        terms=step.terms(wish.contract),
         signal_price=money(trigger.price) if trigger is not None else None,
         atr=Decimal(repr(round(atr, 6))) if atr is not None else None,
         own_atr=ours is not None,

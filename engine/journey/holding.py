@@ -24,6 +24,7 @@ from engine.domain.values import (
     Quote,
     Right,
     Side,
+    Style,
     money,
 )
 from engine.exits.context import ExitContext, exit_context
@@ -34,8 +35,9 @@ from engine.journey.clockwork import equity_now
 from engine.journey.ordering import closing_orders, has_expired, may_reprice
 from engine.journey.step import Step
 from engine.portfolio.marks import known_vol, mark, reliable, unreliable
-from engine.pricing import greeks, implied_vol, value_at
+from engine.pricing import styles, value_at
 from engine.pricing.contract import MIN_SECONDS_FOR_IV, MIN_VEGA_FOR_IV, rounded
+from engine.pricing.terms import Terms
 from engine.pricing.time import SECONDS_A_YEAR, expiry_moment
 from engine.risk.kill_switch import ENGINE, automatic
 from engine.sessions import Session, new_york_day
@@ -63,13 +65,16 @@ def tend(step: Step) -> None:
     exiting.flatten(step)
     _chase(step)
     _keep_equity(step)
+    if step.world.parity is not None:
+        step.world.parity.remind(step.world.quotes, step.now)
 
 
 def _greeks(
     step: Step, held: list[Position], quotes: dict[str, Quote | None], spots: dict[str, Quote | None]
 ) -> dict[str, Greeks]:
     """Greeks of all positions in one batch. Positions whose quote gives no vol are left out: they keep their last."""
-    rows: list[tuple[str, float, float, float, float, bool]] = []
+    rows: list[tuple[float, ...]] = []
+    known: list[tuple[str, Terms]] = []
     for position in held:
         quote, spot = quotes[position.id], spots[position.symbol]
         if quote is None or not quote.two_sided or quote.mid is None or spot is None or spot.mid is None:
@@ -77,30 +82,31 @@ def _greeks(
         seconds = (expiry_moment(position.contract.expiry, step.world.calendar) - step.now).total_seconds()
         if seconds < MIN_SECONDS_FOR_IV:
             continue
-        contract = position.contract
+        contract, terms = position.contract, step.terms(position.contract)
+        known.append((position.id, terms))
         rows.append(
             (
-                position.id,
                 float(quote.mid),
-                float(spot.mid),
+                float(spot.mid) * terms.basis,
                 float(contract.strike),
                 seconds / SECONDS_A_YEAR,
+                terms.rate,
+                terms.carry,
                 contract.right is Right.CALL,
+                contract.style is Style.AMERICAN,
             )
         )
     if not rows:
         return {}
-    ids, *columns = zip(*rows, strict=True)
-    mid, spot_, strike, t = (np.array(column, dtype=np.float64) for column in columns[:4])
-    is_call = np.array(columns[4], dtype=np.bool_)
-    rate = step.settings.contracts.rate
-    vol = implied_vol(mid, spot_, strike, t, rate, 0.0, is_call).vol
-    known = np.isfinite(vol)
-    arrays = greeks(spot_, strike, t, rate, 0.0, np.where(known, vol, 0.2), is_call)
+    mid, at, strike, t, rate, carry, calls, american = np.array(rows, dtype=np.float64).T
+    vol = styles.implied_vol(mid, at, strike, t, rate, carry, calls != 0, american != 0).vol
+    found = np.isfinite(vol)
+    used = np.where(found, vol, 0.2)
+    arrays = styles.greeks(at, strike, t, rate, carry, used, calls != 0, american != 0)
     return {
-        ids[row]: rounded(float(vol[row]), arrays, row)
-        for row in range(len(ids))
-        if known[row] and arrays.vega[row] >= MIN_VEGA_FOR_IV
+        key: rounded(float(vol[row]), arrays, row, terms)
+        for row, (key, terms) in enumerate(known)
+        if found[row] and arrays.vega[row] >= MIN_VEGA_FOR_IV
     }
 
 
@@ -163,7 +169,7 @@ def _model_value(step: Step, position: Position, spot: Quote | None, previous: M
     if vol is None or spot is None or spot.mid is None:
         return None
     expiry = expiry_moment(position.contract.expiry, step.world.calendar)
-    value = value_at(position.contract, spot.mid, vol, step.now, expiry, step.settings.contracts.rate)
+    value = value_at(position.contract, spot.mid, vol, step.now, expiry, step.terms(position.contract))
     return max(money(value), CENT)
 
 

@@ -242,7 +242,7 @@ def greeks_now(step: Step, contract: OptionContract, quote: Quote, spot: Decimal
     if mid is None or spot is None:
         return None
     expiry = expiry_moment(contract.expiry, step.world.calendar)
-    return greeks_of(contract, mid, spot, step.now, expiry, step.settings.contracts.rate)
+    return greeks_of(contract, mid, spot, step.now, expiry, step.terms(contract))
 
 
 def close_books(step: Step, position_id: str, cause: int) -> None:

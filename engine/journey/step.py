@@ -8,14 +8,17 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
+from engine.domain.chain import Chain
 from engine.domain.entities import Position, SymbolBoard
 from engine.domain.events import AnyFact, Fact
 from engine.domain.marks import Mark
-from engine.domain.values import ExitReason, Policy, Refusal
+from engine.domain.values import ExitReason, OptionContract, Policy, Refusal
 from engine.exits.monitor import Confirmation
 from engine.market.bars import BarBook
+from engine.market.parity import Parity
 from engine.orders.fees import FeeTable
 from engine.ports import Quotes
+from engine.pricing.terms import Terms
 from engine.risk.book import Exposure
 from engine.sessions import Calendar
 from engine.settings import Settings
@@ -39,6 +42,8 @@ class World:
     paper: bool = True
     recorded: bool = False
     """Recorded minute data: every bar counts as a confirming quote, and quotes may be a minute old."""
+    parity: Parity | None = None
+    """Forwards by expiry; without it options are priced on the spot and the settings' rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,18 @@ class Step:
     @property
     def settings(self) -> Settings:
         return self.world.settings
+
+    def terms(self, contract: OptionContract) -> Terms:
+        """The terms on which a contract is priced now."""
+        parity = self.world.parity
+        if parity is None:
+            return Terms(self.settings.contracts.rate)
+        return parity.terms(self.world.quotes, contract.symbol, contract.expiry, self.now)
+
+    def chain_terms(self, chain: Chain, expiry: date) -> Terms:
+        """The same for who has the chain at hand."""
+        parity = self.world.parity
+        return Terms(self.settings.contracts.rate) if parity is None else parity.of_chain(chain, expiry, self.now)
 
     def emit(self, kind: type[F], /, cause: int | None = None, **fields: Any) -> F:
         """Make a fact, fold it, keep it for the ledger."""

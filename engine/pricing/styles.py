@@ -1,12 +1,16 @@
-"""By exercise style: one door to value and Greeks, American and European rows side by side in one batch.
+"""By exercise style: one door to value, Greeks and implied vols, American and European rows side by side in one batch.
 
 Called by whatever prices contracts of several kinds at once (scenarios, payoffs, chains, marks). Arguments and units are those of
-`european.price` and `european.greeks`; `american` says per row which model answers. Which symbol is which is `style_of`.
+`european`; `american` says per row which model answers. Which symbol is which is `style_of`.
 """
 
 from __future__ import annotations
 
-from numpy.typing import ArrayLike
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from engine.domain.values import Style
 from engine.pricing import european, implied
@@ -28,7 +32,10 @@ def price(
     is_call: ArrayLike, american: ArrayLike,
 ) -> FloatArray:  # fmt: skip
     """Value in dollars per share, of the broadcast shape. NaN in, NaN out."""
-    return european.price(spot, strike, t, r, q, vol, is_call)
+    (found,) = _by_style(
+        lambda model, rows: (_american(model).price(*rows),), 1, american, spot, strike, t, r, q, vol, is_call
+    )
+    return found
 
 
 def greeks(
@@ -36,7 +43,9 @@ def greeks(
     is_call: ArrayLike, american: ArrayLike,
 ) -> GreeksArrays:  # fmt: skip
     """Value and Greeks (units in `GreeksArrays`), of the broadcast shape."""
-    return european.greeks(spot, strike, t, r, q, vol, is_call)
+    return GreeksArrays(
+        *_by_style(lambda model, rows: _american(model).greeks(*rows), 6, american, spot, strike, t, r, q, vol, is_call)
+    )
 
 
 def implied_vol(
@@ -44,4 +53,39 @@ def implied_vol(
     is_call: ArrayLike, american: ArrayLike,
 ) -> ImpliedVols:  # fmt: skip
     """Implied vols of prices (dollars per share), flattened to one dimension; units and statuses as in `implied.implied_vol`."""
-    return implied.implied_vol(mid, spot, strike, t, r, q, is_call)
+    vol, status = _by_style(
+        lambda model, rows: _american_implied(model)(*rows), 2, american, mid, spot, strike, t, r, q, is_call
+    )
+    return ImpliedVols(np.atleast_1d(vol).ravel(), np.atleast_1d(status).ravel().astype(np.int8))
+
+
+def _american(is_american: bool) -> ModuleType:
+    return european
+
+
+def _american_implied(is_american: bool) -> Callable[..., ImpliedVols]:
+    return implied.implied_vol
+
+
+Model = Callable[[bool, list[ArrayLike]], tuple[NDArray[np.generic], ...]]
+
+
+def _by_style(model: Model, results: int, american: ArrayLike, *arguments: ArrayLike) -> list[FloatArray]:
+    """Ask the model of each style for its rows, and put the answers side by side."""
+    styles = np.asarray(american, np.bool_)
+    shape = np.broadcast_shapes(styles.shape, *(np.shape(one) for one in arguments))
+    if styles.size == 1 or styles.all() or not styles.any():
+        found = model(bool(styles.flat[0]) if styles.size else False, list(arguments))
+        return [np.broadcast_to(np.asarray(one).reshape(_kept(one, shape)), shape) for one in found]
+    styles = np.broadcast_to(styles, shape)
+    rows = [np.broadcast_to(np.asarray(one), shape) for one in arguments]
+    out = [np.empty(shape) for _ in range(results)]
+    for side in (True, False):
+        for place, one in zip(out, model(side, [row[styles == side] for row in rows]), strict=True):
+            place[styles == side] = one
+    return out
+
+
+def _kept(one: NDArray[np.generic], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape to broadcast from: a flattened answer takes its own shape back."""
+    return shape if np.size(one) == int(np.prod(shape)) else np.shape(one)

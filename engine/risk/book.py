@@ -22,6 +22,7 @@ from engine.domain.values import (
     Timeframe,
     Value,
 )
+from engine.pricing.terms import Terms
 from engine.sessions import Calendar, new_york_day
 from engine.settings import RiskSettings
 
@@ -55,6 +56,8 @@ class Exposure(Value, frozen=True, kw_only=True):
     """Per unit, at its mark; for what waits, at its ticket's quote."""
     underlying: Decimal | None = None
     """Price of the underlying, where known."""
+    terms: Terms = Terms(0.04)
+    """On which it is priced."""
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +122,8 @@ class Proposal(Value, frozen=True, kw_only=True):
     regime_factor: Decimal | None = None
     at_most: int | None = None
     """A quantity that was already shown: never more than this."""
-    rate: float = 0.04
+    terms: Terms = Terms(0.04)
+    """On which it is priced."""
     signal_price: Decimal | None = None
     atr: Decimal | None = None
     """ATR(14) of the trigger's timeframe: our bars', else as sent."""
@@ -182,6 +186,7 @@ def exposure_of_position(
     underlying: Decimal | None,
     today: date,
     settings: RiskSettings,
+    terms: Terms,
     beta: Decimal = ONE,
 ) -> Exposure:
     """A held position at its mark. Risk runs down to its premium stop: to break-even once half was taken."""
@@ -202,10 +207,13 @@ def exposure_of_position(
         trigger=position.trigger,
         greeks=greeks,
         underlying=underlying,
+        terms=terms,
     )
 
 
-def exposure_of_ticket(ticket: Ticket, underlying: Decimal | None, today: date, beta: Decimal = ONE) -> Exposure:
+def exposure_of_ticket(
+    ticket: Ticket, underlying: Decimal | None, today: date, terms: Terms, beta: Decimal = ONE
+) -> Exposure:
     """An entry ticket that may still be answered with yes."""
     units = ticket.quantity * ticket.contract.multiplier
     return Exposure(
@@ -223,11 +231,12 @@ def exposure_of_ticket(ticket: Ticket, underlying: Decimal | None, today: date, 
         trigger=ticket.trigger,
         greeks=ticket.greeks,
         underlying=underlying,
+        terms=terms,
     )
 
 
 def exposure_of_order(
-    order: Order, ticket: Ticket, underlying: Decimal | None, today: date, beta: Decimal = ONE
+    order: Order, ticket: Ticket, underlying: Decimal | None, today: date, terms: Terms, beta: Decimal = ONE
 ) -> Exposure:
     """What is still unfilled of an approved entry; what was filled is a position."""
     remaining = order.remaining
@@ -248,6 +257,7 @@ def exposure_of_order(
         trigger=ticket.trigger,
         greeks=ticket.greeks,
         underlying=underlying,
+        terms=terms,
     )
 
 

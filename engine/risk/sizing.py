@@ -78,7 +78,7 @@ def loss_per_contract(proposal: Proposal, book: Book, settings: Settings) -> Dec
 def revalued(proposal: Proposal, spot: Decimal, book: Book) -> Decimal:
     """Value per share with the underlying at `spot` now, at the contract's own vol. Needs Greeks."""
     assert proposal.greeks is not None, "a contract without Greeks cannot be revalued"
-    value = value_at(proposal.contract, spot, proposal.greeks.iv, book.now, proposal.expiry, proposal.rate)
+    value = value_at(proposal.contract, spot, proposal.greeks.iv, book.now, proposal.expiry, proposal.terms)
     return Decimal(repr(round(value, 6)))
 
 

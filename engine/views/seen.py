@@ -8,8 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from engine.domain.marks import Mark
-from engine.domain.values import Timeframe
+from engine.domain.values import OptionContract, Timeframe
 from engine.ports import Quotes
+from engine.pricing.terms import Terms
 from engine.risk.book import Book
 from engine.sessions import Calendar, Session
 from engine.settings import Settings
@@ -19,6 +20,11 @@ from engine.state import State
 def no_atr(_symbol: str, _timeframe: Timeframe) -> float | None:
     """Bars are not looked at."""
     return None
+
+
+def spot_alone(_contract: OptionContract) -> Terms:
+    """No chain is looked at."""
+    return Terms(0.04)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class Seen:
     session: Session | None
     references: Mapping[str, Decimal]
     atr: Callable[[str, Timeframe], float | None] = no_atr
+    terms: Callable[[OptionContract], Terms] = spot_alone
+    """On which a contract is priced now."""
 
     @property
     def to_close(self) -> float | None:

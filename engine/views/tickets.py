@@ -8,9 +8,9 @@ from decimal import Decimal
 import numpy as np
 
 from engine.domain.entities import Ticket
-from engine.domain.values import Purpose, Right, Timeframe
+from engine.domain.values import Purpose, Right, Style, Timeframe
 from engine.domain.views import Face, FaceKind, Impact, PayoffPoint, TicketsView, TicketView
-from engine.pricing import european
+from engine.pricing import styles
 from engine.pricing.time import SECONDS_A_YEAR, expiry_moment
 from engine.risk.book import Book, day_budget_left, same_bets
 from engine.sessions import new_york_day
@@ -169,7 +169,9 @@ def payoff(seen: Seen, ticket: Ticket, spot: Decimal | None) -> tuple[PayoffPoin
     intrinsic = np.maximum(spots - strike if is_call else strike - spots, 0.0)
     seconds = (expiry_moment(ticket.contract.expiry, seen.calendar) - seen.now).total_seconds()
     t = math.ceil(max(60.0, seconds) / 60) * 60 / SECONDS_A_YEAR
-    now = european.price(spots, strike, t, seen.settings.contracts.rate, 0.0, vol, is_call)
+    terms = seen.terms(ticket.contract)
+    american = ticket.contract.style is Style.AMERICAN
+    now = styles.price(spots * terms.basis, strike, t, terms.rate, terms.carry, vol, is_call, american)
     units = ticket.quantity * ticket.contract.multiplier
     return tuple(
         PayoffPoint(

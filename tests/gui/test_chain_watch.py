@@ -9,6 +9,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from app.chains import AFTER_FAILURE, EVERY, ChainWatch
+from engine.domain.chain import Chain
 from engine.domain.views import ChainView, FaceKind
 from engine.pricing.terms import Terms
 from tests.gui.test_bridge import Rig
@@ -90,8 +91,8 @@ async def test_a_look_that_fails_is_said_and_tried_again(rig: Rig, monkeypatch: 
 async def test_no_two_looks_at_once_and_none_too_soon(rig: Rig) -> None:
     asked: list[tuple[str, date]] = []
 
-    def terms(symbol: str, day: date) -> Terms:
-        asked.append((symbol, day))
+    def terms(chain: Chain, day: date) -> Terms:
+        asked.append((chain.symbol, day))
         return Terms(0.04)
 
     watch, seen = ChainWatch(terms), rig.bridge.seen()

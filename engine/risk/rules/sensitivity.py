@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.entities import RuleVerdict
-from engine.domain.values import Code, Greeks, OptionContract, Right
-from engine.pricing import expiry_moment, price, year_fraction
+from engine.domain.values import Code, Greeks, OptionContract, Right, Style
+from engine.pricing import expiry_moment, styles, year_fraction
+from engine.pricing.terms import Terms
 from engine.risk.book import Book, Proposal, expires_on
 from engine.risk.rules.base import NOT_APPLICABLE, dollars, percent, verdict
 from engine.settings import RiskSettings, Settings
@@ -119,21 +120,28 @@ def _scenarios(proposal: Proposal, book: Book, risk: RiskSettings) -> tuple[NDAr
         if e.greeks is None or e.underlying is None:
             unknown += float(e.value)
         else:
-            rows.append(_row(e.contract, e.greeks, e.underlying, e.quantity, e.value, _years(e.contract, book, years)))
+            left = _years(e.contract, book, years)
+            rows.append(_row(e.contract, e.greeks, e.underlying, e.quantity, e.value, left, e.terms))
     held, cost = len(rows), proposal.cost * proposal.quantity
     if proposal.greeks is not None:
         left = _years(proposal.contract, book, years)
-        rows.append(_row(proposal.contract, proposal.greeks, proposal.spot, proposal.quantity, cost, left))
-    made = _revalued(np.array(rows), proposal.rate, risk) if rows else np.zeros((0, 8))
+        rows.append(
+            _row(proposal.contract, proposal.greeks, proposal.spot, proposal.quantity, cost, left, proposal.terms)
+        )
+    made = _revalued(np.array(rows), risk) if rows else np.zeros((0, 8))
     before = made[:held].sum(axis=0) - unknown
     return before, before + (made[held] if proposal.greeks is not None else -float(cost))
 
 
 def _row(
-    contract: OptionContract, greeks: Greeks, spot: Decimal, quantity: int, value: Decimal, years: float
+    contract: OptionContract, greeks: Greeks, spot: Decimal, quantity: int, value: Decimal, years: float, terms: Terms
 ) -> tuple[float, ...]:
     units = float(_units(contract, quantity))
-    return float(spot), float(contract.strike), years, greeks.iv, contract.right is Right.CALL, units, float(value)
+    is_call, american = contract.right is Right.CALL, contract.style is Style.AMERICAN
+    at = float(spot) * terms.basis
+    return (
+        at, float(contract.strike), years, greeks.iv, is_call, american, terms.rate, terms.carry, units, float(value),
+    )  # fmt: skip
 
 
 def _years(contract: OptionContract, book: Book, known: dict[date, float]) -> float:
@@ -144,11 +152,14 @@ def _years(contract: OptionContract, book: Book, known: dict[date, float]) -> fl
     return years
 
 
-def _revalued(rows: NDArray[np.float64], rate: float, risk: RiskSettings) -> NDArray[np.float64]:
+def _revalued(rows: NDArray[np.float64], risk: RiskSettings) -> NDArray[np.float64]:
     """Dollars of each row in each scenario. A long option never loses more than it is worth."""
-    spots, strikes, years, vols, calls, units, worth = (rows[:, [column]] for column in range(rows.shape[1]))
+    columns = (rows[:, [column]] for column in range(rows.shape[1]))
+    spots, strikes, years, vols, calls, american, rates, carries, units, worth = columns
     moves, vol_moves = _shocks(risk)
-    values = price(spots * (1 + moves), strikes, years, rate, 0.0, vols * (1 + vol_moves), calls != 0)
+    values = styles.price(
+        spots * (1 + moves), strikes, years, rates, carries, vols * (1 + vol_moves), calls != 0, american != 0
+    )
     return np.asarray(np.maximum((values[:, 1:] - values[:, :1]) * units, -worth), np.float64)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from engine.domain.entities import Order, Position, Ticket
 from engine.domain.values import Bucket, Greeks, OrderType, Purpose, Side, TimeInForce
+from engine.pricing.terms import Terms
 from engine.risk.book import (
     Exposure,
     day_budget_left,
@@ -36,6 +37,7 @@ from tests.unit.risk.builders import (
 )
 
 TODAY = date(2026, 11, 18)
+TERMS = Terms(0.04, 0.01, 1.0, 601.0, 9)
 
 
 def position(**changes: Any) -> Position:
@@ -57,7 +59,7 @@ def ticket(**changes: Any) -> Ticket:
 
 
 def held(mark: str, **changes: Any) -> Exposure:
-    return exposure_of_position(position(**changes), D(mark), GREEKS, D(600), TODAY, SETTINGS.risk)
+    return exposure_of_position(position(**changes), D(mark), GREEKS, D(600), TODAY, SETTINGS.risk, TERMS)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_a_position_keeps_its_value_and_delta_dollars() -> None:
     assert (found.key, found.structure, found.trigger, found.waiting) == ("P5", "T4", 7, False)
     assert found.value == 800
     assert found.delta_dollars == D("0.45") * 200 * 600
-    beta = exposure_of_position(position(), D(4), GREEKS, D(600), TODAY, SETTINGS.risk, beta=D(2))
+    beta = exposure_of_position(position(), D(4), GREEKS, D(600), TODAY, SETTINGS.risk, TERMS, beta=D(2))
     assert beta.delta_dollars == 2 * found.delta_dollars
 
 
@@ -91,19 +93,19 @@ def test_a_position_keeps_its_value_and_delta_dollars() -> None:
 def test_without_greeks_a_delta_of_one_counts_and_without_a_price_none(
     greeks: Greeks | None, spot: Any, direction: Any, dollars: int
 ) -> None:
-    found = exposure_of_position(position(direction=direction), D(3), greeks, spot, TODAY, SETTINGS.risk)
+    found = exposure_of_position(position(direction=direction), D(3), greeks, spot, TODAY, SETTINGS.risk, TERMS)
     assert found.delta_dollars == dollars
 
 
 @pytest.mark.parametrize(("days", "today"), [(0, True), (2, False)])
 def test_what_expires_today_is_known(days: int, today: bool) -> None:
     assert held("3.00", contract=contract(days=days)).expires_today is today
-    assert exposure_of_ticket(ticket(contract=contract(days=days)), D(600), TODAY).expires_today is today
+    assert exposure_of_ticket(ticket(contract=contract(days=days)), D(600), TODAY, TERMS).expires_today is today
     assert expires_on(proposal(contract=contract(days=days)), book()) is today
 
 
 def test_an_open_ticket_reserves_its_cost_and_its_loss() -> None:
-    found = exposure_of_ticket(ticket(), D(600), TODAY)
+    found = exposure_of_ticket(ticket(), D(600), TODAY, TERMS)
     assert (found.value, found.risk, found.waiting) == (1200, 600, True)
     assert (found.key, found.structure) == ("T4", "T4")
 
@@ -117,11 +119,11 @@ def test_a_working_entry_reserves_what_is_not_filled_yet(limit: Any, filled: int
         id="O6", contract=contract(), side=Side.BUY, quantity=4, type=OrderType.LIMIT, limit=limit, tif=TimeInForce.DAY,
         purpose=Purpose.ENTRY, created=NOW, filled=filled, ticket="T4",
     )  # fmt: skip
-    found = exposure_of_order(order, ticket(), D(600), TODAY)
+    found = exposure_of_order(order, ticket(), D(600), TODAY, TERMS)
     assert (found.value, found.risk, found.quantity) == (D(value), D(risk), 4 - filled)
     assert (found.key, found.structure, found.expires_today) == ("O6", "T4", False)
     last_day = contract().expiry
-    assert exposure_of_order(order, ticket(), D(600), last_day).expires_today
+    assert exposure_of_order(order, ticket(), D(600), last_day, TERMS).expires_today
 
 
 def test_an_entry_of_an_empty_ticket_reserves_no_risk() -> None:
@@ -129,7 +131,7 @@ def test_an_entry_of_an_empty_ticket_reserves_no_risk() -> None:
         id="O6", contract=contract(), side=Side.BUY, quantity=4, type=OrderType.LIMIT, limit=D(3), tif=TimeInForce.DAY,
         purpose=Purpose.ENTRY, created=NOW,
     )  # fmt: skip
-    assert exposure_of_order(order, ticket(quantity=0), D(600), TODAY).risk == 0
+    assert exposure_of_order(order, ticket(quantity=0), D(600), TODAY, TERMS).risk == 0
 
 
 def test_the_day_budget_counts_the_loss_so_far_what_expires_today_and_what_waits() -> None:

@@ -46,7 +46,7 @@ def test_a_contract_loses_the_premium_share_half_the_spread_and_fees(changes: di
 
 def test_a_far_stop_of_the_underlying_costs_the_full_revaluation() -> None:
     proposed = proposal(plan=plan("592"))
-    value = value_at(proposed.contract, 592, GREEKS.iv, NOW, proposed.expiry, proposed.rate)
+    value = value_at(proposed.contract, 592, GREEKS.iv, NOW, proposed.expiry, proposed.terms)
     expected = (3.00 - value + 0.01) * 100 + 1.40
     assert float(loss_per_contract(proposed, book(), SETTINGS)) == pytest.approx(expected, abs=0.01)
     assert expected > 152.40
