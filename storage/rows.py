@@ -170,25 +170,32 @@ def plain_text(text: str) -> str:
 
 # --- what a fact brings and is about -------------------------------------------------------------------------------------------
 
-_ACCEPTED = (ev.SignalReceived, ev.PhaseReceived, ev.TrendReceived, ev.ExitNoticeReceived)
+ACCEPTED = (ev.SignalReceived, ev.PhaseReceived, ev.TrendReceived, ev.ExitNoticeReceived)
 
 
 def key_of(fact: AnyFact) -> str | None:
-    """The dedupe key an accepted receipt brings. A body without a time of its own may come again later: its key, which
-    is its digest, names its place too."""
-    if not isinstance(fact, _ACCEPTED):
-        return None
-    key = fact.receipt.key
-    return f"{key}@{fact.seq}" if key.startswith("sha256:") else key
+    """The dedupe key a fact brings: only accepted receipts do."""
+    return key_from(fact.receipt.key, fact.seq) if isinstance(fact, ACCEPTED) else None
 
 
-_HOLDERS = ("signal", "phase", "trend", "notice", "active", "ticket", "contract")
+def key_from(key: str, seq: int) -> str:
+    """A receipt's key as the ledger's. A body without a time of its own may come again later: its key, which is its
+    digest, names its place too."""
+    return f"{key}@{seq}" if key.startswith("sha256:") else key
+
+
+HOLDERS = ("signal", "phase", "trend", "notice", "active", "ticket", "contract")
 
 
 def symbol_of(fact: AnyFact) -> str | None:
     """The underlying a fact is about, where it names one: for finding a symbol's facts, not part of the hash."""
     found = _symbol_getter(type(fact))(fact)
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", found)[:64] if isinstance(found, str) and found else None
+    return stored_symbol(found) if isinstance(found, str) else None
+
+
+def stored_symbol(text: str) -> str | None:
+    """A symbol as its column holds it: a sender's text may be anything."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)[:64] or None
 
 
 @cache
@@ -197,7 +204,7 @@ def _symbol_getter(cls: type[Any]) -> Callable[[Any], object]:
     fields = {field.name: field.type for field in msgspec.structs.fields(cls)}
     if fields.get("symbol") is str:
         return lambda fact: fact.symbol
-    for holder in _HOLDERS:
+    for holder in HOLDERS:
         held = fields.get(holder)
         if isinstance(held, type) and issubclass(held, msgspec.Struct):
             inner = _symbol_getter(held)

@@ -25,7 +25,9 @@ async def filled(database: Database) -> Database:
     await ledger.open()
     for seq in range(1, 11):
         if seq % 3 == 1:
-            ledger.append([heard(seq)], [], {f"key-{seq}" if seq != 7 else "key-7@7": seq})
+            # The seventh had no time of its own, so its key is its digest and names its place.
+            own = f"key-{seq}" if seq != 7 else "sha256:77"
+            ledger.append([heard(seq, key=own)], [], {own if seq != 7 else "sha256:77@7": seq})
         else:
             ledger.append([rejected(seq, "as written", cause=seq - (seq - 1) % 3)], [], {})
     await ledger.close()
