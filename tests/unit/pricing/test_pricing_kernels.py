@@ -250,9 +250,7 @@ def test_code_of_other_sources_lies_elsewhere(tmp_path: Path) -> None:
 
     assert fingerprint() == runtime.fingerprint()
     source = tmp_path / "engine" / "pricing" / "kernels" / "lanes.py"
-    source.write_text(source.read_text().replace("1.4426950408889634", "1.4426950408889635"))
-    assert fingerprint() == runtime.fingerprint()  # the same float
-    source.write_text(source.read_text().replace("1.4426950408889635", "1.4426950408889637"))
+    source.write_text(source.read_text().replace("1.4426950408889634", "1.4426950408889636"))
     assert fingerprint() != runtime.fingerprint()
 
 
