@@ -11,18 +11,14 @@ In the exercise region value is intrinsic, delta ±1, everything else 0.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from engine.pricing.american_double import double_boundary
 from engine.pricing.american_limits import without_vol
-from engine.pricing.american_tables import FloatArray, Piece, grouped, put_form, tables
+from engine.pricing.american_tables import FloatArray, Piece, flat, flattened, grouped, put_form, tables
 from engine.pricing.european import DESK, FullGreeks, GreeksArrays, Units
 from engine.pricing.kernels.american_shared import LANES, SHARED
-
-BoolArray = NDArray[np.bool_]
 
 LEAST_TOTAL_VOL = 1e-6
 """Below this vol·√t is none: an option at the money is worth less than a 10,000th of a cent per 100 of spot more."""
@@ -41,10 +37,9 @@ class Boundaries:
     def __init__(
         self, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike
     ) -> None:
-        flat = _flat(strike, t, r, q, vol, is_call)
-        self.shape = flat[0]
-        self.strike, self.t, self.r, self.q, self.vol = flat[1:6]
-        self.is_call: BoolArray = flat[6]
+        self.shape, self.strike, self.t, self.r, self.q, self.vol, self.is_call = flattened(
+            strike, t, r, q, vol, flag=is_call
+        )
         total = self.vol * np.sqrt(np.maximum(self.t, 0.0))
         drift = np.maximum(np.abs(self.r), np.abs(self.q)) * self.t
         usual = (total >= LEAST_TOTAL_VOL) & (drift <= MOST_DRIFT * total) & (self.strike > 0)
@@ -57,7 +52,9 @@ class Boundaries:
         self._pieces: list[Piece] = []
         if self._usual.size:
             rows = self._usual
-            each = put_form(*(a[rows] for a in (self.t, self.r, self.q, self.is_call, self.vol, self.vol)))
+            each = put_form(
+                self.t[rows], self.r[rows], self.q[rows], self.is_call[rows], self.vol[rows], self.vol[rows]
+            )
             self._pieces = [
                 piece._replace(order=rows[piece.order]) for piece in tables(grouped(each, may_be_single=True))
             ]
@@ -66,7 +63,7 @@ class Boundaries:
         self, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike
     ) -> bool:
         """Whether these are the very numbers the boundaries were found for (NaN equals NaN)."""
-        shape, *arrays = _flat(strike, t, r, q, vol, is_call)
+        shape, *arrays = flattened(strike, t, r, q, vol, flag=is_call)
         mine = (self.strike, self.t, self.r, self.q, self.vol, self.is_call)
         return bool(shape == self.shape) and all(
             np.array_equal(a, b, equal_nan=a.dtype != np.bool_) for a, b in zip(arrays, mine, strict=True)
@@ -74,7 +71,7 @@ class Boundaries:
 
     def price_greeks(self, spot: ArrayLike, *, full: bool = True, units: Units = DESK) -> GreeksArrays:
         """Value and Greeks at a spot (a number, or one for each contract). Not `full`: vega and rho are NaN."""
-        spots = _writable(np.broadcast_to(np.asarray(spot, np.float64), self.shape), np.float64)
+        spots = flat(np.broadcast_to(np.asarray(spot, np.float64), self.shape), np.float64)
         results = self._results(spots, full, units)
         return GreeksArrays(*(each.reshape(self.shape) for each in results))
 
@@ -163,16 +160,3 @@ def _with_spot(
 ) -> tuple[FloatArray, Boundaries]:
     spots, *others = np.broadcast_arrays(*(np.asarray(each) for each in (spot, strike, t, r, q, vol, is_call)))
     return np.asarray(spots, np.float64), Boundaries(*others)
-
-
-def _flat(*arrays: ArrayLike) -> tuple[tuple[int, ...], FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, BoolArray]:  # fmt: skip
-    """The broadcast shape, and five float arrays and a flag array of it, flat and contiguous."""
-    whole = np.broadcast_arrays(*(np.asarray(each) for each in arrays))
-    floats = [_writable(each, np.float64) for each in whole[:5]]
-    a, b, c, d, e = floats
-    return whole[0].shape, a, b, c, d, e, _writable(whole[5], np.bool_)
-
-
-def _writable(array: NDArray[Any], kind: type[np.generic]) -> NDArray[Any]:
-    """Flat, contiguous, of this type and writable, as the kernels' signatures want it; a copy only where needed."""
-    return np.require(array.ravel(), kind, ["C", "W"])

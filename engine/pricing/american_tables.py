@@ -8,10 +8,10 @@ contract with too few like it gets a fit of its own. Everything here is in the p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from engine.pricing.kernels.american_boundary import BOUNDARY
 from engine.pricing.kernels.american_boundary import LANES as FIT_LANES
@@ -242,3 +242,18 @@ def _mixed(matrix: FloatArray, values: FloatArray) -> FloatArray:
     """matrix · values without BLAS, whose sums depend on the machine's threads and kernels."""
     mixed: FloatArray = np.einsum("pn,nl->pl", matrix, values)
     return mixed
+
+
+def flattened(*arrays: ArrayLike, flag: ArrayLike) -> tuple[Any, ...]:
+    """The broadcast shape, the arrays as float64 and the flag as bool: flat, contiguous and writable."""
+    whole = np.broadcast_arrays(*(np.asarray(each) for each in (*arrays, flag)))
+    return (
+        whole[0].shape,
+        *(flat(each, np.float64) for each in whole[:-1]),
+        flat(whole[-1], np.bool_),
+    )
+
+
+def flat(array: NDArray[Any], kind: type[np.generic]) -> NDArray[Any]:
+    """As the kernels' signatures want it; a copy only where needed."""
+    return np.require(array.ravel(), kind, ["C", "W"])

@@ -389,7 +389,7 @@ def _solve(
     moves = start_by_rate(r, q, by_r)
     right = np.zeros((3, nodes, r.size))
     last = bad = np.zeros(r.size)
-    for turn in range(passes):
+    for _turn in range(passes):
         jacobian = np.empty((nodes, nodes, r.size))
         bad, last = np.zeros(r.size), np.zeros(r.size)
         y2 = y * y
