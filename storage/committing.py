@@ -9,6 +9,7 @@ anything is sent again, and nothing is sent that does not follow what is there. 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
@@ -64,7 +65,8 @@ class Committer:
         """Writes to the spool under way."""
         self._catching_up = False
         """The database is about to take over: nothing new goes to the spool."""
-        self._wake, self._spool_wake, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._wake, self._spool_wake = asyncio.Event(), asyncio.Event()
+        self._hurry, self._ended = asyncio.Event(), asyncio.Event()
         self._running = False
         self._give_up_at: float | None = None
         self._delay = 0.0
@@ -159,6 +161,7 @@ class Committer:
         self.closing = True
         self._give_up_at = asyncio.get_running_loop().time() + patience
         self._wake.set()
+        self._hurry.set()
         try:
             if self._running:
                 await self._ended.wait()
@@ -291,7 +294,8 @@ class Committer:
         reason = f"the database is away: {' '.join(str(error).split()) or 'no answer'}"
         self._spool_from_now(reason)
         if not self.closing:
-            await asyncio.sleep(self._delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._delay)
         elif self.line and (self._overflow is None or not await self._spool_some(self._overflow)):
             await asyncio.sleep(min(self._delay, 0.1))
 

@@ -184,12 +184,11 @@ class Spool:
             if not segment.frames or segment.frames[-1].after.seq <= after:
                 continue
             frame = segment.frames[bisect_right(segment.frames, after, key=lambda one: one.after.seq)]
-            with segment.path.open("rb") as file:
-                file.seek(frame.offset)
-                data = file.read(frame.end - frame.offset)
             try:
-                return decode(data, frame)
-            except (Damage, ValueError) as error:
+                with segment.path.open("rb") as file:
+                    file.seek(frame.offset)
+                    return decode(file.read(frame.end - frame.offset), frame)
+            except (Damage, ValueError, OSError) as error:
                 raise SpoolDamaged(f"{segment.path}: the spool at byte {frame.offset}: {error}") from error
         return []
 
@@ -205,6 +204,7 @@ class Spool:
         while self._segments:
             self._segments[0].path.unlink(missing_ok=True)
             del self._segments[0]
+        self.folder.mkdir(exist_ok=True, mode=0o700)
         sync_folder(self.folder)
         self._broken = ""
 
