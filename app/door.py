@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from app.searching import Search
 from app.wiring import Engine
 from engine.domain.canonical import canonical
 from engine.domain.commands import Command, Done
-from engine.domain.events import AnyFact
+from engine.domain.findable import Question
+from engine.intake.doors import Found
+from engine.journey.findings import Fold
+from engine.ports import LedgerAway
+from engine.views.past import past_view
+from storage.past import fold_until
 
 SHOWN = 200
 """Rows of a list, newest first; the ledger has the rest."""
@@ -22,6 +29,7 @@ class DeskDoor:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._search = Search(engine)
 
     async def command(self, command: Command) -> Done:
         return await self._engine.conductor.command(command)
@@ -68,14 +76,17 @@ class DeskDoor:
             "source": quote.source,
         }
 
-    async def facts(self, after: int, limit: int, kind: str | None, symbol: str | None) -> Sequence[Any]:
-        found: list[Any] = []
-        async for fact in self._engine.ledger.facts(after=after):
-            if (kind is None or fact.kind == kind) and (symbol is None or symbol_of(fact) == symbol):
-                found.append(msgspec.Raw(canonical(fact)))
-                if len(found) >= limit:
-                    break
-        return found
+    async def find(self, question: Question, key: int | None, limit: int, newest_first: bool) -> Found:
+        return await self._search.find(question, key, limit, newest_first)
+
+    async def past(self, at: datetime) -> Mapping[str, object]:
+        """The state after the last fact not later than `at`, folded anew beside the living one."""
+        database = self._engine.database
+        if database is None:
+            raise LedgerAway("this ledger is kept in memory: its past cannot be asked")
+        fold = Fold()
+        seq, moment = await fold_until(database, fold, at=at)
+        return past_view(fold.state, seq, moment)
 
     async def story(self, seq: int) -> Sequence[Any]:
         return [msgspec.Raw(canonical(fact)) for fact in await self._engine.ledger.story(seq)]
@@ -113,18 +124,6 @@ class DeskDoor:
             "strikedesk_open_positions": len(self._engine.state.open_positions),
         }
         return "".join(f"{name} {value}\n" for name, value in rows.items())
-
-
-def symbol_of(fact: AnyFact) -> str | None:
-    """The underlying a fact is about, where it names one."""
-    for part in (
-        fact,
-        *(getattr(fact, name, None) for name in ("signal", "phase", "trend", "notice", "ticket", "contract")),
-    ):
-        symbol = getattr(part, "symbol", None)
-        if isinstance(symbol, str):
-            return symbol
-    return None
 
 
 def _newest(rows: Any) -> list[Any]:

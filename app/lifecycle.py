@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import structlog
 
 from app.door import DeskDoor
+from app.following import follow
 from app.nightly import nightly
 from app.options import VERSION, UsageError
 from app.recorder import record
@@ -94,11 +95,17 @@ async def serve(asked: Asked, face: Face) -> None:
                 if postgres is not None:
                     keeper = postgres.run(_reporter(engine, "database_server"))
                     watching = tasks.create_task(keeper, name="database server")
-                night = tasks.create_task(nightly(asked, SystemClock(), _reporter(engine, "backup")), name="nightly")
-                recording = tasks.create_task(record(engine, database.app), name="recording")
+                asides = [
+                    tasks.create_task(_aside(work, name, _reporter(engine, name)), name=name)
+                    for name, work in (
+                        ("following", follow(engine, database.app)),
+                        ("recording", record(engine, database.app)),
+                        ("backup", nightly(asked, SystemClock(), _reporter(engine, "backup"))),
+                    )
+                ]
                 await _run(engine, ledger, face)
-                night.cancel()
-                recording.cancel()
+                for aside in asides:
+                    aside.cancel()
                 if postgres is not None:
                     watching.cancel()
         finally:
@@ -110,6 +117,16 @@ def _say_spooled(ledger: PostgresLedger, what: str) -> None:
     """Facts that are durable on this disk and not in the database, at a start or an end."""
     if ledger.spooled is not None and ledger.spooled.facts:
         log.warning(what, facts=ledger.spooled.facts, reason=ledger.spooled.reason)
+
+
+async def _aside(work: Awaitable[None], name: str, report: Callable[[str], None]) -> None:
+    """What runs beside the journey: facts and decisions do not depend on it, so its end is a problem to show, and not
+    the engine's end."""
+    try:
+        await work
+    except Exception as error:
+        log.exception("aside_failed", name=name)
+        report(f"{name} has ended: {type(error).__name__}: {error}; the next start begins it again")
 
 
 LOGGED = (

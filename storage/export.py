@@ -14,8 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from engine.domain.canonical import time_text
+from engine.domain.findable import EVERYTHING, Question
 from storage import reading
 from storage.database import Database
+from storage.queries import find_all
 from storage.rows import Row
 
 COLUMNS = ("seq", "at", "kind", "cause", "symbol", "body", "hash", "prev_hash")
@@ -31,16 +33,24 @@ class Format(StrEnum):
 
 
 async def export(
-    database: Database, path: Path, form: Format | None = None, *, after: int = 0, until: int | None = None
+    database: Database,
+    path: Path,
+    form: Format | None = None,
+    *,
+    after: int = 0,
+    until: int | None = None,
+    question: Question = EVERYTHING,
 ) -> int:
-    """Write the facts with after < seq <= until to `path` and return how many. The format follows from the file's
-    ending unless given. Raises `ValueError` for an ending that is none of them, `LedgerAway` without the database."""
+    """Write the facts with after < seq <= until, or those that answer a question, to `path` and return how many. The
+    format follows from the file's ending unless given. Raises `ValueError` for an ending that is none of them, `LedgerAway` without the database."""
     form = form or format_of(path)
     partial = path.with_name(path.name + ".part")
     count = 0
     try:
         with _WRITERS[form](partial) as write:
-            async for page in reading.pages(database.engine, after, until):
+            everything = question.everything
+            pages = reading.pages(database.engine, after, until) if everything else find_all(database.engine, question)
+            async for page in pages:
                 write(page)
                 count += len(page)
         partial.replace(path)

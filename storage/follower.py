@@ -91,7 +91,7 @@ class Follower:
                 while await self.step(politely=True):
                     pass
                 pause = _PAUSES[0]
-            except (psycopg.OperationalError, psycopg.InterfaceError, OSError):
+            except (psycopg.OperationalError, psycopg.InterfaceError, OSError):  # a second follower waits, too
                 await self.close()
                 pause = min(2 * pause, _PAUSES[1])
 
@@ -164,12 +164,13 @@ class Follower:
             await asyncio.sleep(0.005)
 
     async def _open(self) -> None:
-        """Take the place of the one follower there may be, and go on where the last one was."""
+        """Take the place of the one follower there may be, and go on where the last one was. Raises `BlockingIOError` when
+        another program has it."""
         self._connection = await connect(self._dsn, "follower")
         row = await (await self._connection.execute("SELECT pg_try_advisory_lock(%s)", [FOLLOWER_LOCK])).fetchone()
         if row is None or not row[0]:
             await self.close()
-            raise psycopg.OperationalError("another program follows this ledger")
+            raise BlockingIOError("another program follows this ledger")
         row = await (await self._connection.execute("SELECT coalesce(max(seq), 0) FROM strikedesk.search")).fetchone()
         indexed = int(row[0]) if row else 0
         snapshot = await newest_snapshot(self._connection, seq=indexed)

@@ -8,40 +8,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from engine.domain.findable import words_in
+from engine.domain.findable import Question
 from storage.follower import PART
 from storage.reading import session
 from storage.rows import Row
 
 MAX_PAGE = 1_000
 NEWEST = (1 << 63) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is looked for; every part that is given must hold. Times are engine time, UTC."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-    """Up to and without this moment."""
-    kinds: tuple[str, ...] = ()
-    symbol: str | None = None
-    decision: str | None = None
-    strategy: str | None = None
-    outcome: str | None = None
-    reason: str | None = None
-    text: str = ""
-    """Words that must all be there; the last may be the beginning of one."""
-
-    @property
-    def everything(self) -> bool:
-        return self == Question()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +132,11 @@ def _conditions(question: Question) -> tuple[str, dict[str, Any]]:
         where.append("kind = ANY (:kinds)")
         values["kinds"] = list(question.kinds)
     if question.text.strip():
-        words = words_in(question.text)
-        if not words:
+        whole, begun = question.words
+        if not whole and begun is None:
             return "false", {}  # only signs: no fact has them as a word
-        quoted = ["'" + word.replace("'", "''") + "'" for word in words]
-        if not question.text[-1].isspace():
+        quoted = ["'" + word.replace("'", "''") + "'" for word in (*whole, *([begun] if begun else ()))]
+        if begun is not None:
             quoted[-1] += ":*"
         where.append("words @@ CAST(:words AS tsquery)")
         values["words"] = " & ".join(quoted)

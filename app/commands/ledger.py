@@ -1,4 +1,5 @@
-"""`ledger verify|show|export|rebuild|replay`: is it whole, what happened, take it out, do the projections and decisions hold."""
+"""`ledger verify|find|show|past|export|rebuild|replay|index`: is it whole, what happened, what was known then, take it out,
+do the projections and decisions hold."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.commands.ledger_find import Asked as LedgerAsked
+from app.commands.ledger_find import find_facts, index, show_past
 from app.faults import explained
 from app.lifecycle import database_of
 from app.options import Options, UsageError
@@ -18,6 +21,7 @@ from engine.decision.engine import decide
 from engine.domain import events as ev
 from engine.domain.canonical import canonical, time_text
 from engine.domain.events import AnyFact
+from engine.domain.findable import Question
 from engine.operations.story import line_of
 from engine.ports import Change
 from engine.state import State
@@ -34,22 +38,26 @@ Outcome = tuple[int, dict[str, Any], str]
 """Exit code, the result as JSON, and as a person reads it."""
 
 
-def run_ledger(options: Options, work: str, target: str, *, as_json: bool) -> int:
+def run_ledger(options: Options, work: str, target: str, *, as_json: bool, asked: LedgerAsked | None = None) -> int:
+    wanted = asked or LedgerAsked()
     works: dict[str, Callable[[Database, str], Awaitable[Outcome]]] = {
         "verify": _verify,
+        "find": lambda database, _: find_facts(database, wanted),
         "show": _show,
-        "export": _export,
+        "past": lambda database, target: show_past(database, wanted, target),
+        "index": lambda database, _: index(database),
+        "export": lambda database, target: _export(database, target, wanted.question),
         "rebuild": _rebuild,
         "replay": _replay,
     }
     with explained():
-        if target and work not in ("show", "export"):
+        if target and work not in ("show", "find", "past", "export"):
             raise UsageError(f"ledger {work} {target}: takes nothing more")
         home = find_home(options.home)
         if not os.environ.get("DATABASE_URL") and not home.database.exists():
             raise UsageError(f"{home.root}: no ledger there; a desk, an engine or a replay --home makes one")
-        asked = ask(options, with_secrets=False)
-        code, result, text = asyncio.run(_on_database(asked, works[work], target))
+        start = ask(options, with_secrets=False)
+        code, result, text = asyncio.run(_on_database(start, works[work], target))
     print(json.dumps(result, indent=2) if as_json else text)
     return code
 
@@ -94,7 +102,7 @@ async def _show(database: Database, target: str) -> Outcome:
     return 0, {"story": [json.loads(canonical(fact)) for fact in story]}, "\n".join(map(line_of, story))
 
 
-async def _export(database: Database, target: str) -> Outcome:
+async def _export(database: Database, target: str, question: Question) -> Outcome:
     if not target:
         raise UsageError("ledger export: which file? OUT.csv, OUT.jsonl or OUT.parquet")
     path = Path(target)
@@ -103,7 +111,9 @@ async def _export(database: Database, target: str) -> Outcome:
     except ValueError as error:
         raise UsageError(f"ledger export: {error}") from error
     try:
-        count = await export(database, path, form)
+        if not question.everything:
+            await index(database)
+        count = await export(database, path, form, question=question)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror})") from error
     return 0, {"facts": count, "file": str(path)}, f"{count} facts written to {path}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Depends, FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
@@ -26,6 +26,7 @@ from engine.intake.context import BarContext
 from engine.intake.doors import RETRY_AFTER, Desk, Hearing, said
 from engine.intake.guard import READER, Guard
 from engine.intake.http import Door, Tally
+from engine.intake.ledger_api import Seq, add_ledger
 from engine.intake.models import (
     Close,
     DecisionOverride,
@@ -44,7 +45,6 @@ from engine.sessions import Calendar
 from engine.settings import IntakeSettings
 
 Id = Annotated[str, PathParameter(max_length=64, pattern=r"^[A-Za-z0-9_.:\-]+$")]
-Seq = Annotated[int, PathParameter(ge=1, le=2**62)]
 
 NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -126,21 +126,7 @@ def _add_reading(app: FastAPI, desk: Desk, tally: Tally) -> None:
             raise HTTPException(404, f"no quote of {symbol}")
         return _json(found)
 
-    @app.get("/api/ledger", summary="Facts after a seq, oldest first", tags=["read"], dependencies=token)
-    async def ledger(
-        after: Annotated[int, Query(ge=0, le=2**62)] = 0,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        kind: Annotated[str | None, Query(max_length=64, pattern="^[A-Za-z]+$")] = None,
-        symbol: Annotated[str | None, Query(max_length=12, pattern="^[A-Z0-9.]+$")] = None,
-    ) -> Response:
-        return _json(await desk.facts(after, limit, kind, symbol))
-
-    @app.get("/api/ledger/{seq}", summary="The whole story a fact belongs to", tags=["read"], dependencies=token)
-    async def story(seq: Seq) -> Response:
-        found = await desk.story(seq)
-        if not found:
-            raise HTTPException(404, f"no fact {seq}")
-        return _json({"seq": seq, "story": found})
+    add_ledger(app, desk, token, _json)
 
 
 def _viewer(desk: Desk, name: str) -> Any:

@@ -7,6 +7,8 @@ the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -14,10 +16,11 @@ import msgspec
 from engine.domain import events as ev
 from engine.domain.commands import Command, Done
 from engine.domain.events import AnyFact
+from engine.domain.findable import Question
 from engine.domain.values import Code, Refusal, Value
 from engine.intake.payloads import Heard
 
-Row = msgspec.Struct | Mapping[str, object]
+Row = msgspec.Struct | Mapping[str, object] | msgspec.Raw
 RETRY_AFTER = 5
 """Seconds after which a sender should try again when the ledger is away; TradingView's own pause is the same."""
 
@@ -66,6 +69,15 @@ class Hearing(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of facts in the order asked for."""
+
+    rows: Sequence[Row]
+    next: int | None
+    """The key of the page after it; None at the end."""
+
+
 class Desk(Protocol):
     async def command(self, command: Command) -> Done: ...
 
@@ -77,8 +89,12 @@ class Desk(Protocol):
         """The underlying's quote now, with age and source; None where there is none."""
         ...
 
-    async def facts(self, after: int, limit: int, kind: str | None, symbol: str | None) -> Sequence[Row]:
-        """Facts after a seq, oldest first."""
+    async def find(self, question: Question, key: int | None, limit: int, newest_first: bool) -> Found:
+        """One page of facts. `key` is what the page before gave as `next`; None begins at the newest (or oldest)."""
+        ...
+
+    async def past(self, at: datetime) -> Mapping[str, object]:
+        """What the engine knew at a past moment: account, halt, boards, tickets, orders, positions."""
         ...
 
     async def story(self, seq: int) -> Sequence[Row]:

@@ -58,6 +58,9 @@ def finding(fact: AnyFact, state: State) -> Findable:
     elif isinstance(fact, ev.OrderIntended) and fact.exit_reason is not None:
         reason = fact.exit_reason.value
     names = [value for value in (_id(fact, name) for name in ("ticket", "order", "position", "execution")) if value]
+    opened = getattr(fact, "ticket", None)
+    if isinstance(opened, Ticket):
+        names.append(opened.id)
     labels = [contract.label, contract.osi] if contract is not None else []
     return Findable(
         symbol=symbol,

@@ -163,3 +163,28 @@ async def test_a_database_of_somebody_else_serves_the_whole_journey() -> None:
             if engine.process is not None:
                 engine.kill()
             await server.stop()
+
+
+def test_the_ledger_answers_questions_at_once_and_page_by_page(desk: EngineProcess) -> None:
+    with desk.client() as client:
+        say_long(desk, "AAPL")
+        (ticket,) = until(lambda: tickets(client, "AAPL"))
+        # Nothing waits for the table behind the ledger: what is durable is found.
+        until(lambda: client.get("/health").json()["ledger"]["seq"] >= int(ticket["id"][1:]))
+        opened = facts(client, kind="TicketOpened", symbol="AAPL")
+        assert [fact["ticket"]["id"] for fact in opened] == [ticket["id"]]
+        assert facts(client, text=f"{ticket['id']} ", order="newest")[0]["fact"] == "TicketOpened"
+        wanted = facts(client, decision="EXECUTE", symbol="AAPL")
+        assert [fact["decision"]["verdict"] for fact in wanted] == ["EXECUTE"]
+        one = client.get("/api/ledger", params={"symbol": "AAPL", "limit": 1})
+        rest = client.get(
+            "/api/ledger", params={"symbol": "AAPL", "limit": 1000, "key": one.headers["Strikedesk-Next"]}
+        )
+        seqs = [fact["seq"] for fact in one.json() + rest.json()]
+        assert seqs == sorted(set(seqs))
+        assert "Strikedesk-Next" not in rest.headers
+        before = client.get("/api/past", params={"at": opened[0]["at"]}).json()
+        assert [waiting["id"] for waiting in before["tickets"]] == [ticket["id"]]
+        assert client.post(f"/api/approvals/{ticket['id']}", json={"action": "reject"}).status_code == 200
+        assert client.get("/api/past", params={"at": opened[0]["at"]}).json() == before
+        assert client.get("/api/ledger", params={"since": "2026-11-20T10:00:00"}).status_code == 422

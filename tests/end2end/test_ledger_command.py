@@ -217,3 +217,64 @@ def test_wrong_use_of_backups_is_one_clear_line(
     assert code == 2
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_facts_are_found_from_the_command_line(capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.jsonl"
+    assert run(capsys, home, "ledger", "export", str(out))[0] == 0
+    everything = [json.loads(line)["fact"] for line in out.read_text().splitlines()]
+    executes = [f["seq"] for f in everything if f["fact"] == "DecisionMade" and f["decision"]["verdict"] == "EXECUTE"]
+    found: list[int] = []
+    key: list[str] = []
+    while True:
+        code, text, _ = run(
+            capsys, home, "ledger", "find", "--json", "--decision", "execute", "--limit", "20", "--oldest-first", *key
+        )
+        assert code == 0
+        page = json.loads(text)
+        found += [fact["seq"] for fact in page["facts"]]
+        if page["next"] is None:
+            break
+        key = ["--key", str(page["next"])]
+    assert found == executes
+    code, text, _ = run(capsys, home, "ledger", "find", "range", "--kind", "OrderIntended", "--kind", "TicketOpened")
+    assert code == 0
+    part = tmp_path / "fills.csv"
+    assert run(capsys, home, "ledger", "export", str(part), "--kind", "OrderFilled", "--symbol", "spy")[0] == 0
+    assert len(part.read_text().splitlines()) == 1 + sum(fact["fact"] == "OrderFilled" for fact in everything)
+
+
+def test_a_past_state_is_shown_at_a_time_and_after_a_fact(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    code, out, _ = run(capsys, home, "ledger", "past", "--at", "2023-08-03T14:10", "--json")
+    held = json.loads(out)
+    assert code == 0
+    assert [position["contract"]["strike"] for position in held["positions"]] == ["430"]
+    assert held["at"] <= "2023-08-03T18:10:00Z"
+    code, out, _ = run(capsys, home, "ledger", "past", str(held["seq"]), "--json")
+    assert json.loads(out) == held
+    code, out, _ = run(capsys, home, "ledger", "past", "--at", "2023-08-03T19:30Z", "--json")
+    assert json.loads(out)["positions"] == []
+    code, out, _ = run(capsys, home, "ledger", "past", "--at", "2023-08-03T14:10")
+    assert "position   P" in out
+    assert "430" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["past"], "a fact's number, or --at TIME"),
+        (["past", "12", "--at", "2023-08-03"], "a fact's number, or --at TIME"),
+        (["past", "T12"], "expected a fact's number"),
+        (["find", "--since", "yesterday"], "--since yesterday: expected a time"),
+        (["find", "--limit", "0"], "limit 0"),
+        (["verify", "--symbol", "SPY"], "only find and export"),
+        (["find", "--at", "2023-08-03"], "--at is for past"),
+    ],
+)
+def test_wrong_questions_are_one_clear_line(
+    capsys: pytest.CaptureFixture[str], home: Path, arguments: list[str], said: str
+) -> None:
+    code, _, error = run(capsys, home, "ledger", *arguments)
+    assert code == 2
+    assert said in error
+    assert error.count("\n") == 1

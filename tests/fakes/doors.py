@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from engine.clock import SetClock
 from engine.domain import events as ev
 from engine.domain.commands import Command, Done
+from engine.domain.findable import Findable, Question
 from engine.domain.signals import Phase, Signal, Trend
 from engine.domain.values import Refusal
 from engine.intake.auth import Credentials
-from engine.intake.doors import Answer, Row
+from engine.intake.doors import Answer, Found, Row
 from engine.intake.payloads import Heard
 from engine.ports import LedgerAway
 
@@ -97,9 +98,19 @@ class MemoryDesk:
     def view(self, name: str) -> Row | Sequence[Row]:
         return self.views.get(name, [])
 
-    async def facts(self, after: int, limit: int, kind: str | None, symbol: str | None) -> Sequence[Row]:
-        found = [fact for fact in self.hearing.facts if fact.seq > after and kind in (None, fact.kind)]
-        return found[:limit]
+    async def find(self, question: Question, key: int | None, limit: int, newest_first: bool) -> Found:
+        facts = self.hearing.facts[::-1] if newest_first else self.hearing.facts
+        found: list[Row] = [
+            fact
+            for fact in facts
+            if (key is None or (fact.seq < key if newest_first else fact.seq > key))
+            and question.answered_by(fact, Findable())
+        ]
+        page = found[:limit]
+        return Found(page, getattr(page[-1], "seq", None) if len(page) == limit else None)
+
+    async def past(self, at: datetime) -> Mapping[str, object]:
+        return {"at": at, "facts": sum(fact.at <= at for fact in self.hearing.facts)}
 
     def quote(self, symbol: str) -> Row | None:
         return {"symbol": symbol, "mid": "660.00"} if symbol == "SPY" else None

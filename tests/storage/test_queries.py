@@ -15,7 +15,7 @@ from engine.domain import events as ev
 from engine.domain.canonical import canonical
 from engine.domain.commands import ClosePosition, HaltTrading
 from engine.domain.events import AnyFact
-from engine.domain.findable import words_in
+from engine.domain.findable import Question, words_in
 from engine.domain.values import Code, Refusal
 from engine.journey.findings import Fold, finding
 from engine.state import State
@@ -24,7 +24,7 @@ from storage.database import Database
 from storage.follower import Follower
 from storage.ledger import PostgresLedger
 from storage.past import fold_until
-from storage.queries import Page, Question, find, find_all
+from storage.queries import Page, find, find_all
 from tests.builders_journey import Desk
 from tests.storage.builders import at
 
@@ -140,6 +140,12 @@ async def test_pages_hold_what_a_scan_of_all_facts_finds(
         assert found == (expected[::-1] if newest_first else expected), name
 
 
+async def test_a_question_asked_of_each_fact_is_answered_as_the_table_answers(facts: list[AnyFact]) -> None:
+    for name, question, wanted in QUESTIONS:
+        asked = answers(facts, lambda f, s, q=question: q.answered_by(f, finding(f, s)))  # type: ignore[misc]
+        assert asked == answers(facts, wanted), name
+
+
 async def test_a_scan_finds_something_for_most_questions(facts: list[AnyFact]) -> None:
     """So that the test above compares more than empty lists."""
     some = [name for name, _, wanted in QUESTIONS if answers(facts, wanted)]
@@ -248,7 +254,7 @@ async def test_two_followers_do_not_fill_the_same_table(database: Database) -> N
     await keep(database, several(1, 5))
     first = Follower(database.app, Fold())
     await first.step()
-    with pytest.raises(psycopg.OperationalError, match="another program follows"):
+    with pytest.raises(BlockingIOError, match="another program follows"):
         await Follower(database.app, Fold()).step()
     await first.close()
 

@@ -1,0 +1,57 @@
+"""Answers questions to the running engine's ledger: the search table, and the facts it does not reach yet.
+
+Called by the HTTP door. The table is filled behind the ledger; what is newer is looked at one by one, so that an answer
+never lacks what has just happened.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.wiring import Engine
+from engine.domain.canonical import canonical
+from engine.domain.findable import Question
+from engine.intake.doors import Found, Row
+from engine.journey.findings import finding
+from engine.ports import LedgerAway
+from storage.queries import Page, find
+
+MAX_TAIL = 5_000
+"""Facts beyond the table that are looked at; a table further behind is still being made, and its end is the answer's."""
+
+
+class Search:
+    """Questions to one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def find(self, question: Question, key: int | None, limit: int, newest_first: bool) -> Found:
+        """One page. Raises `LedgerAway` without the database."""
+        database = self._engine.database
+        if database is None:
+            raise LedgerAway("this ledger is kept in memory: it cannot be asked")
+        page = await find(database.engine, question, key=key, limit=limit, newest_first=newest_first)
+        rows: list[Row] = [msgspec.Raw(row.body.encode()) for row in page.rows]
+        seqs = [row.seq for row in page.rows]
+        if not question.everything and (newest_first or page.next is None):
+            tail = await self._tail(question, page, key, newest_first)
+            added: list[Row] = [raw for _, raw in tail]
+            rows = added + rows if newest_first else rows + added
+            seqs = [seq for seq, _ in tail] + seqs if newest_first else seqs + [seq for seq, _ in tail]
+        return Found(rows[:limit], seqs[limit - 1] if len(seqs) >= limit else None)
+
+    async def _tail(self, question: Question, page: Page, key: int | None, newest_first: bool) -> list[tuple[int, Row]]:
+        """Answers among the facts the table does not reach, in the order asked for."""
+        engine = self._engine
+        first, last = page.indexed, engine.ledger.head.seq
+        if key is not None:
+            first, last = (first, min(last, key - 1)) if newest_first else (max(first, key), last)
+        if last <= first or last - first > MAX_TAIL:
+            return []
+        found: list[tuple[int, Row]] = []
+        async for fact in engine.ledger.facts(after=first, until=last):
+            # The living state is a little further on than the fact; what a fact is found by does not change by that.
+            if question.answered_by(fact, finding(fact, engine.state)):
+                found.append((fact.seq, msgspec.Raw(canonical(fact))))
+        return found[::-1] if newest_first else found
