@@ -248,7 +248,7 @@ def test_a_past_state_is_shown_at_a_time_and_after_a_fact(capsys: pytest.Capture
     code, out, _ = run(capsys, home, "ledger", "past", "--at", "2023-08-03T14:10", "--json")
     held = json.loads(out)
     assert code == 0
-    assert [position["contract"]["strike"] for position in held["positions"]] == ["430"]
+    assert [position["contract"]["strike"] for position in held["positions"]] == ["430.00"]
     assert held["at"] <= "2023-08-03T18:10:00Z"
     code, out, _ = run(capsys, home, "ledger", "past", str(held["seq"]), "--json")
     assert json.loads(out) == held
