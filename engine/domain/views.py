@@ -289,6 +289,10 @@ class PositionRow(Value, frozen=True, kw_only=True):
     """Best and worst mark since entry, fractions of the entry."""
     next_exit: str = ""
     nearness: float | None = None
+    iv: float | None = None
+    """Implied vol behind the Greeks, a fraction."""
+    greeks_by: str = ""
+    """Where the Greeks are from: `American, parity forward, simulated`; empty without any."""
     closing: int = 0
     """Contracts in working closing orders."""
     decision: int | None = None
@@ -357,6 +361,9 @@ class GreeksView(View, frozen=True, kw_only=True):
     gauges: tuple[Gauge, ...] = ()
     symbols: tuple[SymbolGreeks, ...] = ()
     age: float | None = None
+    """Oldest quote behind the Greeks, seconds."""
+    greeks_by: str = ""
+    """Where they are from; several where positions differ."""
 
 
 # --- the whole desk ---------------------------------------------------------------------------------------------

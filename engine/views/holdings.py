@@ -105,6 +105,15 @@ def _delta(seen: Seen) -> Decimal | None:
     return sum(held, Decimal(0)).quantize(Decimal(1))
 
 
+def greeks_by(seen: Seen, position: Position, mark: Mark | None) -> str:
+    """Where a position's Greeks are from: model, forward, source of the quote. Empty where there are none."""
+    if mark is None or mark.greeks is None:
+        return ""
+    source = mark.quote.source if mark.quote is not None else "no quote"
+    style = position.contract.style.value.capitalize()
+    return f"{style}, {seen.terms(position.contract).text}, {source.split(':', 1)[0]}"
+
+
 def theta_to_close(seen: Seen, greeks: Greeks) -> float:
     """Theta is per calendar day: the share of one that is left of the session. Dollars per share."""
     return greeks.theta * (seen.to_close or 0.0) / SECONDS_A_DAY
@@ -144,6 +153,8 @@ def position_row(seen: Seen, position: Position, closing: int) -> PositionRow:
         mae=float(mark.worst / entry - 1) if mark and entry else None,
         next_exit=f"{nearest.rule} · {nearest.distance}" if nearest else "",
         nearness=round(nearest.nearness, 3) if nearest else None,
+        iv=round(greeks.iv, 4) if greeks else None,
+        greeks_by=greeks_by(seen, position, mark),
         closing=closing,
         decision=position.decision,
         trigger=next((s for s in (position.trigger, position.decision) if s is not None), int(position.id[1:])),
@@ -226,4 +237,5 @@ def greeks_view(seen: Seen) -> GreeksView:
     ages = [age(m.quote.age(seen.now)) for m in marks if m.quote is not None]
     what = f"{unknown} of {len(held)} positions have no Greeks now"
     face = Face(kind=FaceKind.STALE, what=what, then="they are left out of the sums") if unknown else Face()
-    return GreeksView(gauges=gauges, symbols=symbols, age=max(ages, default=None), face=face)
+    by = sorted({text for p in held if (text := greeks_by(seen, p, seen.marks.get(p.id)))})
+    return GreeksView(gauges=gauges, symbols=symbols, age=max(ages, default=None), greeks_by="; ".join(by), face=face)

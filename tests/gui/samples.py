@@ -251,7 +251,7 @@ def _position(n: int, contract: str, qty: int, entry: str, mark: str, age: float
         dte=6, quantity=qty, entry=bought, mark=now, bid=now - D("0.03"), ask=now + D("0.03"), age=age, stale=False,
         model=False, pnl=pnl, pnl_fraction=float(now / bought - 1), r=float(pnl / (bought * 50 * qty)), delta=delta,
         gamma=gamma, vega=D(vega), theta=D(theta), mfe=mfe, mae=mae, next_exit=exit_, nearness=near, decision=17000 + n,
-        trigger=16999 + n,
+        trigger=16999 + n, iv=0.1834, greeks_by="American, parity forward, simulated",
     )  # fmt: skip
     return msgspec.structs.replace(row, **more)
 
@@ -302,6 +302,7 @@ def exits() -> ExitsView:
 
 def greeks() -> GreeksView:
     return GreeksView(
+        greeks_by="American, parity forward, simulated",
         gauges=(
             Gauge(name="Delta $", value=D(61240), limit=D(600000), help="Dollars of the underlyings, all positions"),
             Gauge(name="Gamma $ / 1 %", value=D(8410)),

@@ -323,6 +323,7 @@ def test_a_held_position_says_its_mark_profit_and_greeks(midday: Midday, replaye
         "P&L $": f"{_arrow(pnl)}\u2009{_signed(pnl)}",
         "P&L %": f"{_arrow(pnl)}\u2009{_signed(float(mark / entry - 1) * 100)}\u202f%",
         "R": _signed(pnl / risk),
+        "IV": f"{_plain(greeks['iv'] * 100, 1)}\u202f%",
         "Δ": _plain(greeks["delta"]),
         "Γ": _plain(greeks["gamma"], 3),
         "Θ close": _plain(round(greeks["theta"] * to_close / 86400 * units), 0),

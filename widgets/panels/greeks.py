@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QToolTip
 
 from engine.domain.views import Gauge, GreeksView, SymbolGreeks
 from widgets import numbers
-from widgets.canvas import LEFT, RIGHT, Canvas
+from widgets.canvas import LEFT, RIGHT, Canvas, Prose
 from widgets.states import Panel
 from widgets.table import Column, TableModel, TableView
 from widgets.theme import Look
@@ -115,6 +115,8 @@ class GreeksPanel(Panel):
         self.view.setMinimumHeight(1)
         self.box.addWidget(self.gauges)
         self.box.addWidget(self.view, 1)
+        self.by = Prose(look, "greeks.by", "Where the Greeks are from")
+        self.box.addWidget(self.by)
         self.content.setFocusProxy(self.view)
         self.view.chosen.connect(lambda row: self.symbol_chosen.emit(row.symbol) if row else None)
 
@@ -124,8 +126,9 @@ class GreeksPanel(Panel):
         self.show_face(view.face, bool(view.gauges))
         used = [(g.fraction, g.name) for g in view.gauges if g.fraction is not None]
         most = max(used, default=None)
-        age = "" if view.age is None else f" · age {numbers.age(view.age)}"
-        self.summarise(f"most used: {most[1]} {numbers.percent(most[0], 0)}{age}" if most else "book, against limits")
+        self.summarise(f"most used: {most[1]} {numbers.percent(most[0], 0)}" if most else "book, against limits")
+        by = f"mid {numbers.age(view.age)} · {view.greeks_by}" if view.greeks_by else ""
+        self.by.show_lines(((by, "low", 400),) if by else ())
 
     def step(self, by: int) -> None:
         self.view.step(by)

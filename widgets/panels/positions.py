@@ -27,6 +27,11 @@ def _mark(row: PositionRow) -> str:
     return ("≈\u2009" if row.model else "") + numbers.price(row.mark)
 
 
+def _by(row: PositionRow) -> str:
+    """Where the Greeks are from, and how old."""
+    return f"mid {numbers.age(row.age)} · {row.greeks_by}" if row.greeks_by else "no Greeks: its quote gives no vol"
+
+
 def _greek(value: float | None, decimals: int) -> str:
     return numbers.plain(value, decimals)
 
@@ -46,14 +51,16 @@ COLUMNS = (
                         help="Of the premium paid", sort=lambda r: r.pnl_fraction),
     Column[PositionRow]("R", lambda r: numbers.signed(r.r), "+0.00", tone=_gain, drop=8,
                         help="Profit in units of the risk at entry", sort=lambda r: r.r),
+    Column[PositionRow]("IV", lambda r: numbers.percent(r.iv, 1), "000.0 %", tone="mid", drop=12, help="Implied vol of the mid, a year",
+                        sort=lambda r: r.iv, tip=_by),
     Column[PositionRow]("Δ", lambda r: _greek(r.delta, 2), "−0.00", tone="mid", drop=7, help="Per share and 1.00 of the underlying",
-                        sort=lambda r: r.delta),
+                        sort=lambda r: r.delta, tip=_by),
     Column[PositionRow]("Γ", lambda r: _greek(r.gamma, 3), "0.000", tone="mid", drop=11, help="Per share and 1.00²",
-                        sort=lambda r: r.gamma),
+                        sort=lambda r: r.gamma, tip=_by),
     Column[PositionRow]("Θ close", lambda r: numbers.plain(r.theta, 0), "−405", tone="mid", drop=9,
-                        help="Dollars to the close, all contracts", sort=lambda r: r.theta),
+                        help="Dollars to the close, all contracts", sort=lambda r: r.theta, tip=_by),
     Column[PositionRow]("Vega", lambda r: numbers.plain(r.vega, 0), "000", tone="mid", drop=10,
-                        help="Dollars per vol point, all contracts", sort=lambda r: r.vega),
+                        help="Dollars per vol point, all contracts", sort=lambda r: r.vega, tip=_by),
     Column[PositionRow]("MFE", lambda r: numbers.percent(r.mfe, 0), "+99 %", tone="mid", drop=4,
                         help="Best mark since entry, of the premium", sort=lambda r: r.mfe),
     Column[PositionRow]("MAE", lambda r: numbers.percent(r.mae, 0), "−99 %", tone="mid", drop=5,

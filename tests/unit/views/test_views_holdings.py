@@ -8,12 +8,13 @@ from decimal import Decimal
 import msgspec
 
 from engine.domain.marks import ExitDistance
-from engine.domain.values import Code, ExitAction, ExitReason, OrderState, Priority, Side, refuse
+from engine.domain.values import Code, ExitAction, ExitReason, OrderState, Priority, Side, Style, refuse
 from engine.domain.views import FaceKind
+from engine.pricing.terms import Terms
 from engine.state import State
 from engine.views import holdings
 from tests.builders_journey import Desk
-from tests.builders_trading import NOON, TODAY, HandQuotes, mark, order, position, quote
+from tests.builders_trading import GREEKS, NOON, TODAY, HandQuotes, mark, order, position, quote
 from tests.unit.views.views import seen_by_hand, seen_of
 
 D = Decimal
@@ -226,3 +227,18 @@ async def test_without_equity_there_is_no_heat() -> None:
     assert seen.book is not None
     broke = holdings.greeks_view(seen_of(desk, book=msgspec.structs.replace(seen.book, equity=D(0))))
     assert {gauge.name: gauge.value for gauge in broke.gauges}["Heat"] is None
+
+
+def test_greeks_say_their_model_forward_and_source() -> None:
+    parity, one = Terms(0.04, 0.012, 1.0, 601.0, 12), position(id="P1")
+    other = position(id="P2", contract=msgspec.structs.replace(one.contract, style=Style.EUROPEAN))
+    bare = position(id="P3")
+    marks = {
+        "P1": mark("3.00", quote=msgspec.structs.replace(quote("2.99", "3.01"), source="recorded:/days/x")),
+        "P2": mark("3.00", quote=None),
+        "P3": mark("3.00", greeks=None),
+    }
+    seen = seen_by_hand(holding(one, other, bare), marks=marks, terms=lambda _contract: parity)
+    rows = {row.id: row.greeks_by for row in holdings.positions_view(seen).rows}
+    assert rows == {"P1": "American, parity forward, recorded", "P2": "European, parity forward, no quote", "P3": ""}
+    assert [row.iv for row in holdings.positions_view(seen).rows] == [GREEKS.iv, GREEKS.iv, None]
