@@ -9,6 +9,7 @@ from engine.domain.views import Face, HeaderView, HealthView, Lamp, LampState, T
 from engine.portfolio.account import day_pnl
 from engine.ports import Spooled
 from engine.risk.book import day_budget_used
+from engine.views.line import broker_lamps
 from engine.views.seen import Seen, age, left
 
 
@@ -112,6 +113,7 @@ def health_view(seen: Seen, vitals: Vitals) -> HealthView:
         Lamp(id="redis", name="Redis", state=off, text="not set", detail="hot state is kept in this process"),
         Lamp(id="telegram", name="Telegram", state=off, text="not set", detail="approvals on this desk only"),
     ]  # fmt: skip
+    lamps += broker_lamps(seen)
     lamps += [Lamp(id=f"problem{n}", name="Notice", state=warn, text=words) for n, words in enumerate(vitals.problems)]
     return HealthView(lamps=tuple(lamps))
 
@@ -132,7 +134,9 @@ def _ledger_lamp(vitals: Vitals) -> Lamp:
         todo = "Facts are kept in order and written when it is back; no new risk"
         return Lamp(id="ledger", name="Ledger", state=LampState.BAD, text="away", detail=vitals.ledger_name, todo=todo)
     if spooled is not None:
-        todo = "Facts are safe on this disk and go to the database when it keeps up; until then there is soon no new risk"
+        todo = (
+            "Facts are safe on this disk and go to the database when it keeps up; until then there is soon no new risk"
+        )
         return Lamp(id="ledger", name="Ledger", state=LampState.WARN, text=f"spooling {spooled.facts:,}",
                     detail=f"{vitals.ledger_name}: {spooled.reason}", todo=todo, age=age(spooled.seconds))  # fmt: skip
     text = f"{vitals.ledger_seq:,}"
