@@ -19,7 +19,6 @@ from engine.domain import events as ev
 from engine.domain.commands import CancelOrder, ClosePosition, HaltTrading, OpenTicket, ResumeTrading
 from engine.domain.entities import Order
 from engine.domain.values import OrderState, Policy, Purpose, Side
-from engine.orders.reconcile import Asked
 from engine.ports import BrokerAway
 from tests.builders_journey import Desk
 from tests.fakes.far_broker import SETTLES, FarBroker
@@ -29,13 +28,14 @@ CALLS = ("SPY261125C00600000", "SPY261125C00604000")
 CASH = Decimal(1_000_000)
 UNKNOWN = OrderState.UNKNOWN
 place = st.integers(0, 7)
+MOVES = ("arrive", "arrive", "fill", "part", "hear", "hear", "hear again", "close", "close one", "cancel")
+moves = st.lists(st.tuples(st.sampled_from(MOVES), place), min_size=2, max_size=10)
 
 
 class BadLine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.asked: Asked | None = None
 
     def teardown(self) -> None:
         self.runner.close()
@@ -90,17 +90,17 @@ class BadLine(RuleBasedStateMachine):
         command = OpenTicket(by="http", contract=which, quantity=quantity, reason="x", approve=True)
         self.do(lambda: self.desk.command(command))
 
-    @precondition(lambda self: self.desk.state.open_positions)
-    @rule(which=place, part=st.none() | st.integers(1, 3))
     def close(self, which: int, part: int | None) -> None:
         held = list(self.desk.state.open_positions)
-        self.do(lambda: self.desk.command(ClosePosition(by="desk", position=held[which % len(held)], quantity=part)))
+        if held:
+            self.do(
+                lambda: self.desk.command(ClosePosition(by="desk", position=held[which % len(held)], quantity=part))
+            )
 
-    @precondition(lambda self: self.open_orders)
-    @rule(which=place)
     def cancel(self, which: int) -> None:
-        order = self.open_orders[which % len(self.open_orders)]
-        self.do(lambda: self.desk.command(CancelOrder(by="desk", order=order.id)))
+        if self.open_orders:
+            order = self.open_orders[-1 - which % len(self.open_orders)]
+            self.do(lambda: self.desk.command(CancelOrder(by="desk", order=order.id)))
 
     @precondition(lambda self: self.open_orders)
     @rule(flatten=st.booleans())
@@ -119,21 +119,24 @@ class BadLine(RuleBasedStateMachine):
 
     # --- the line and the exchange ------------------------------------------------------------------------------------
 
-    @rule(
-        moves=st.lists(st.tuples(st.sampled_from(["arrive", "fill", "part", "hear", "hear again"]), place), max_size=6)
-    )
+    @rule(moves=moves)
     def traffic(self, moves: list[tuple[str, int]]) -> None:
-        """What was sent arrives, is filled, and is heard: late, twice, in any order."""
+        """What was sent arrives, is filled, and is heard: late, twice, in any order; and we go on asking for things."""
         for move, which in moves:
-            if move == "arrive":
-                self.broker.arrive()
-            elif move in ("fill", "part"):
-                working = [key for key, booked in self.broker.exchange.orders.items() if booked.works]
-                if working:
-                    self.broker.fill(working[-1 - which % len(working)], 1 if move == "part" else None, "2.00")
-            else:
-                self.broker.hear(which, keep=move == "hear again")
-                self.do(self.desk.listen)
+            match move:
+                case "arrive":
+                    self.broker.arrive()
+                case "fill" | "part":
+                    working = [key for key, booked in self.broker.exchange.orders.items() if booked.works]
+                    if working:
+                        self.broker.fill(working[-1 - which % len(working)], 1 if move == "part" else None, "2.00")
+                case "hear" | "hear again":
+                    self.broker.hear(which, keep=move == "hear again")
+                    self.do(self.desk.listen)
+                case "close" | "close one":
+                    self.close(which, 1 if move == "close one" else None)
+                case "cancel":
+                    self.cancel(which)
 
     @rule(kind=st.sampled_from(["drop", "flicker", "crash", "crash on the way", "expire"]), which=place)
     def trouble(self, kind: str, which: int) -> None:
@@ -164,7 +167,6 @@ class BadLine(RuleBasedStateMachine):
         halt = self.desk.state.halt
         self.desk = self.runner.run(again())
         self.broker.clock = self.desk.clock
-        self.asked = None
         assert self.desk.state.halt == halt
         assert not self.desk.journey.ready
 
@@ -179,22 +181,21 @@ class BadLine(RuleBasedStateMachine):
         if read:
             self.read()
 
-    @rule()
-    def ask(self) -> None:
-        self.asked = self.desk.journey.question()
-
-    @precondition(lambda self: self.asked is not None)
-    @rule(hidden=st.sets(st.sampled_from(["open_orders", "completed", "executions"]), max_size=1))
-    def answer(self, hidden: set[str]) -> None:
-        """The books as they are now, or a part of them; or nobody answers."""
+    @rule(moves=moves, hidden=st.sets(st.sampled_from(["open_orders", "completed", "executions"]), max_size=1))
+    def ask(self, moves: list[tuple[str, int]], hidden: set[str]) -> None:
+        """The books as they are when the answer is written, or a part of them; or nobody answers."""
+        asked = self.desk.journey.question(wanted=True)
+        if asked is None:
+            return
+        self.traffic(moves)
         self.broker.hidden = frozenset(hidden)
-        asked, self.asked = self.asked, None
         try:
             books = self.broker.books()
         except BrokerAway:
             return
         finally:
             self.broker.hidden = frozenset()
+        self.traffic(moves[:2])
         self.do(lambda: self.desk.reconcile(books, asked))
 
     @rule()
