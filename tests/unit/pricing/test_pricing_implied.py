@@ -8,6 +8,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
+from scipy.special import erfcx, ndtr
 
 from app.commands.bench_pricing_sets import hard
 from engine.pricing import IvStatus, implied_vol, price
@@ -189,3 +190,26 @@ def test_where_there_is_no_band_it_says_why(lower: float, upper: float, status: 
     assert found == status
     assert np.isnan(low)
     assert np.isnan(high)
+
+
+def test_beyond_any_market_a_vol_is_right_or_not_found() -> None:
+    """Strikes of e^60 to e^600 times the forward, where the steps have least to go by."""
+    random = np.random.default_rng(6)
+    x, d = random.uniform(60.0, 600.0, 4_000), random.uniform(-30.0, 5.0, 4_000)
+    strike = np.exp(x)
+    x = np.log(strike)
+    root = np.sqrt(d * d + 2.0 * x)
+    half = np.where(d > 0.0, (d + root) / 2.0, x / (root - d))
+    near, far = half - x / (2.0 * half), half + x / (2.0 * half)
+    # e^x·Φ(-far) as density(near)·Mills(far), which does not overflow.
+    density = np.exp(-0.5 * near * near)
+    value = (
+        np.where(near > 0.0, ndtr(near), density * erfcx(-near / np.sqrt(2)) / 2)
+        - density * erfcx(far / np.sqrt(2)) / 2
+    )
+    kept = (value > 1e-250) & (value < 1.0 - 1e-7)
+    found = implied_vol(value[kept], 1.0, strike[kept], 1.0, 0.0, 0.0, True)
+    solved = found.status == IvStatus.CONVERGED
+    assert set(found.status) <= {IvStatus.CONVERGED, IvStatus.UNSOLVED}
+    assert solved.sum() > 2_000
+    assert np.max(np.abs(found.vol / (2.0 * half[kept]) - 1.0)[solved]) < 1e-9
