@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from engine.pricing.american_double import double_boundary
 from engine.pricing.american_limits import without_vol
-from engine.pricing.american_tables import FloatArray, Piece, flat, flattened, grouped, put_form, tables
+from engine.pricing.american_tables import SHARING, FloatArray, Piece, flat, flattened, grouped, put_form, tables
 from engine.pricing.european import DESK, FullGreeks, GreeksArrays, Units
 from engine.pricing.kernels.american_shared import LANES, SHARED
 
@@ -32,11 +32,13 @@ class Boundaries:
     """The early-exercise boundaries of a chain, found once and good for every spot.
 
     They hold as long as strike, t, r, q, vol and right are what they were: `holds` says so, exactly. The spot is free.
+    `precise` takes about a hundred times longer and leaves errors near 1e-9 of the spot: what the usual ones are measured by.
     """
 
     def __init__(
-        self, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike
-    ) -> None:
+        self, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike,
+        *, precise: bool = False,
+    ) -> None:  # fmt: skip
         self.shape, self.strike, self.t, self.r, self.q, self.vol, self.is_call = flattened(
             strike, t, r, q, vol, flag=is_call
         )
@@ -56,7 +58,8 @@ class Boundaries:
                 self.t[rows], self.r[rows], self.q[rows], self.is_call[rows], self.vol[rows], self.vol[rows]
             )
             self._pieces = [
-                piece._replace(order=rows[piece.order]) for piece in tables(grouped(each, may_be_single=True))
+                piece._replace(order=rows[piece.order])
+                for piece in tables(grouped(each, sharing=np.inf if precise else SHARING), precise=precise)
             ]
 
     def holds(
@@ -108,19 +111,20 @@ class Boundaries:
 
 
 def price(
-    spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike
-) -> FloatArray:
+    spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike,
+    *, precise: bool = False,
+) -> FloatArray:  # fmt: skip
     """Value in dollars per share."""
-    spots, boundaries = _with_spot(spot, strike, t, r, q, vol, is_call)
+    spots, boundaries = _with_spot(spot, strike, t, r, q, vol, is_call, precise)
     return boundaries.price_greeks(spots, full=False).value
 
 
 def greeks(
     spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike,
-    *, units: Units = DESK,
+    *, units: Units = DESK, precise: bool = False,
 ) -> GreeksArrays:  # fmt: skip
     """Value and Greeks (see `GreeksArrays` for the units)."""
-    spots, boundaries = _with_spot(spot, strike, t, r, q, vol, is_call)
+    spots, boundaries = _with_spot(spot, strike, t, r, q, vol, is_call, precise)
     return boundaries.price_greeks(spots, units=units)
 
 
@@ -156,7 +160,8 @@ def full_greeks(
 
 
 def _with_spot(
-    spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike
-) -> tuple[FloatArray, Boundaries]:
+    spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike,
+    precise: bool = False,
+) -> tuple[FloatArray, Boundaries]:  # fmt: skip
     spots, *others = np.broadcast_arrays(*(np.asarray(each) for each in (spot, strike, t, r, q, vol, is_call)))
-    return np.asarray(spots, np.float64), Boundaries(*others)
+    return np.asarray(spots, np.float64), Boundaries(*others, precise=precise)

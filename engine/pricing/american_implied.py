@@ -93,7 +93,7 @@ def _search(rows: IntArray, arguments: tuple[Any, ...], vol: FloatArray, status:
     floor, ceiling = low.copy(), high.copy()
     left = np.arange(start.size)
     for _ in range(_ROUNDS):
-        groups = grouped(put_form(t[left], r[left], q[left], calls[left], low[left], high[left]), may_be_single=False)
+        groups = grouped(put_form(t[left], r[left], q[left], calls[left], low[left], high[left]), sharing=0)
         for piece in tables(groups):
             here = piece._replace(order=left[piece.order])
             _set_range(here, floor, ceiling)

@@ -17,6 +17,8 @@ from engine.pricing.kernels.american_boundary import BOUNDARY
 from engine.pricing.kernels.american_boundary import LANES as FIT_LANES
 from engine.pricing.kernels.american_schemes import (
     DEGREE,
+    FINEST,
+    PRECISE,
     SCHEMES,
     WIDEST,
     Scheme,
@@ -90,14 +92,17 @@ def put_form(
     return Contracts(t, np.where(is_call, q, r), np.where(is_call, r, q), np.where(is_call, -1.0, 1.0), low, high)
 
 
-def grouped(contracts: Contracts, *, may_be_single: bool) -> Groups:
-    """Contracts in groups of exactly equal (t, r, q, right) and a vol range one polynomial can carry."""
+def grouped(contracts: Contracts, *, sharing: float) -> Groups:
+    """Contracts in groups of exactly equal (t, r, q, right) and a vol range one polynomial can carry.
+
+    Groups of fewer than `sharing` contracts fall apart into single ones; with 0 none does.
+    """
     order, starts = _alike(contracts)
     low, high = np.minimum.reduceat(contracts.low[order], starts), np.maximum.reduceat(contracts.high[order], starts)
     sizes = np.diff(np.append(starts, order.size))
     member = np.repeat(np.arange(starts.size), sizes)
     parts = np.maximum(np.ceil(np.log(high / low) / np.log(WIDEST)), 1.0).astype(np.int64)
-    alone = (sizes < SHARING * parts) if may_be_single else np.zeros(sizes.size, np.bool_)
+    alone = sizes < sharing * parts
     if alone.any() or parts.max() > 1:
         middle = np.sqrt(contracts.low[order] * contracts.high[order])
         share = np.log(middle / low[member]) / np.maximum(np.log(high / low), 1e-300)[member]
@@ -112,6 +117,16 @@ def grouped(contracts: Contracts, *, may_be_single: bool) -> Groups:
         high = np.maximum.reduceat(contracts.high[order], starts)
     head = contracts.at(order[starts])._replace(low=low, high=high)
     return Groups(order, np.append(starts, order.size), head, alone)
+
+
+def _capped(each: Contracts) -> Contracts:
+    """Expiries no later than matters: where the drift leads away from the boundary (put form, over the widest vol) what
+    is left to come after T falls as e^(-(m²/2 + r)T), m = drift / vol; beyond e^-36 the option is perpetual."""
+    pull = (each.r - each.q) / each.high - 0.5 * each.high
+    pace = 0.5 * pull * pull + each.r
+    with np.errstate(divide="ignore"):
+        enough = np.where((each.r > 0) & (pull > 0), 36.0 / pace, np.inf)
+    return each._replace(t=np.minimum(each.t, enough))
 
 
 def _alike(contracts: Contracts) -> tuple[IntArray, IntArray]:
@@ -130,12 +145,14 @@ def _alike(contracts: Contracts) -> tuple[IntArray, IntArray]:
     return order, np.flatnonzero(changes)
 
 
-def tables(groups: Groups) -> Iterator[Piece]:
-    """Fit every group's boundary. The pieces together hold every contract once."""
+def tables(groups: Groups, *, precise: bool = False) -> Iterator[Piece]:
+    """Fit every group's boundary, `precise` all by `PRECISE`. The pieces together hold every contract once."""
+    groups = groups._replace(each=_capped(groups.each))
     each = groups.each
     fineness = np.maximum(
         choose_scheme(each.t, each.r, each.q, each.low), choose_scheme(each.t, each.r, each.q, each.high)
     )
+    fineness = np.full(each.t.size, PRECISE) if precise else fineness
     fineness = np.where((each.r > 0) | (each.q < each.r), fineness, EUROPEAN)
     kinds = np.where(groups.single, fineness * 2 + 1, fineness * 2)
     for kind in np.unique(kinds):
@@ -166,16 +183,13 @@ def _fitted(groups: Groups, chosen: IntArray, kind: int) -> Iterator[Piece]:
     vols = np.exp(middle) if single else np.exp(middle[:, None] + half[:, None] * _ZETA).ravel()
     boundary, by_vol, by_rate, last = _boundaries(each, vols, scheme, scheme.fitting.passes)
     unsettled = ~(last < _UNSETTLED).reshape(t.size, -1).all(axis=1)
-    if unsettled.any() and (kind < len(SCHEMES) - 1 or scheme.fitting.passes < _MORE_PASSES):
-        finest = SCHEMES[-1]
-        if kind < len(SCHEMES) - 1:
-            yield from _fitted(groups, chosen[unsettled], len(SCHEMES) - 1)
-            settled = chosen[~unsettled]
-            if settled.size:
-                yield from _fitted(groups, settled, kind)
-            return
-        again = _boundaries(each, vols, finest, _MORE_PASSES)
-        boundary, by_vol, by_rate = again[:3]
+    if unsettled.any() and kind < FINEST:
+        yield from _fitted(groups, chosen[unsettled], FINEST)
+        if not unsettled.all():
+            yield from _fitted(groups, chosen[~unsettled], kind)
+        return
+    if unsettled.any():
+        boundary, by_vol, by_rate, last = _boundaries(each, vols, scheme, _MORE_PASSES)
     level = np.exp(boundary)
     if single:
         shape = (*boundary.shape, DEGREE)

@@ -105,19 +105,32 @@ def scheme(nodes: int, points: int, passes: int, premium_points: int) -> Scheme:
     return Scheme(fitting, premium)
 
 
-SCHEMES = (scheme(8, 12, 4, 10), scheme(8, 12, 4, 14), scheme(8, 12, 4, 20), scheme(12, 20, 5, 32))
+SCHEMES = (
+    scheme(8, 12, 4, 10),
+    scheme(8, 12, 4, 14),
+    scheme(8, 12, 4, 20),
+    scheme(12, 20, 5, 32),
+    scheme(20, 32, 6, 64),
+    scheme(28, 56, 8, 128),
+)
 """Coarse to fine; `choose_scheme` says which."""
+FINEST = 4
+"""The finest that is chosen."""
+PRECISE = 5
+"""On demand only: to measure the others by."""
 
 
 def choose_scheme(t: FloatArray, r: FloatArray, q: FloatArray, vol: FloatArray) -> NDArray[np.int64]:
     """Index into `SCHEMES` for each contract or group: the larger what is at stake (rate · t), the finer.
 
-    Where drift outweighs diffusion the boundary bends early and the integrand is a step: always the finest.
+    Where drift outweighs diffusion the boundary bends early and the integrand is a step: there the finest.
     """
-    stake = np.maximum(np.abs(r), np.abs(q)) * t
-    root = np.sqrt(t)
-    hard = (np.maximum(np.abs(r), np.abs(q)) * root > 1.2 * vol) | (vol * root > 1.2) | (stake > 0.16)
-    return np.where(hard, 3, np.where(stake > 0.012, 2, np.where(stake > 0.0015, 1, 0)))
+    steepest = np.maximum(np.abs(r), np.abs(q))
+    stake, root = steepest * t, np.sqrt(t)
+    drift = steepest * root / vol
+    hard = (drift > 1.2) | (vol * root > 1.2) | (stake > 0.16)
+    chosen = np.where(stake > 0.012, 2, np.where(stake > 0.0015, 1, 0))
+    return np.where(drift > 3.0, FINEST, np.where(hard, 3, chosen))
 
 
 def vol_polynomial() -> tuple[FloatArray, FloatArray]:
