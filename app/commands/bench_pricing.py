@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import importlib
 import platform
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.commands.bench_pricing_rounds import Row, one_core, rounds_of, row
+from app.warming import cache_folder, private
 from engine.pricing import kernels
 
 PARTS = ("bench_pricing_european",)
 
 
-def bench_pricing(quick: bool, cache_folder: Path | None = None) -> dict[str, Any]:
+def bench_pricing(quick: bool) -> dict[str, Any]:
     """Rows of all sections. Without compiled kernels it measures what serves then, and says why."""
     rows: list[Row] = []
     with one_core() as pinned:
-        kernels.prepare(cache_folder)
+        folder = cache_folder()
+        kernels.prepare(folder if private(folder) else None)
         state = kernels.warm()
         rows.append(row("kernels", state.serving.value + (f" ({state.reason})" if state.reason else "")))
         for part in PARTS:
