@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.domain.values import Style
-from engine.pricing import european, implied
+from engine.pricing import american as american_model
+from engine.pricing import american_implied, european, implied
 from engine.pricing.european import FloatArray, GreeksArrays
 from engine.pricing.implied import ImpliedVols
 
@@ -60,11 +61,11 @@ def implied_vol(
 
 
 def _american(is_american: bool) -> ModuleType:
-    return european
+    return american_model if is_american else european
 
 
 def _american_implied(is_american: bool) -> Callable[..., ImpliedVols]:
-    return implied.implied_vol
+    return american_implied.implied_vol if is_american else implied.implied_vol
 
 
 Model = Callable[[bool, list[ArrayLike]], tuple[NDArray[np.generic], ...]]
