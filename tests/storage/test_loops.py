@@ -34,7 +34,7 @@ async def day(folder: Path) -> None:
         group.create_task(server.run())
         group.create_task(ledger.run())
         for seq in range(1, 6):
-            await ledger.append([rejected(seq, cause=seq - 1 or None)], [row("a", str(seq))], {f"k{seq}": seq})
+            await ledger.append([rejected(seq, cause=seq - 1 or None)], [row("a", str(seq))], {})
         await asyncio.gather(*(ledger.append([rejected(seq)], [], {}) for seq in range(6, 300)))
         await asyncio.sleep(0.05)
         assert ledger.available

@@ -292,7 +292,7 @@ async def test_what_the_database_does_not_take_at_the_end_is_there_at_the_next_s
             await append(ledger, 1, 3)
             await go_away(wire, ledger)
             await append(ledger, 4, 50)
-            last = ledger.append([rejected(51)], [row("last", "51")], {"last": 51})
+            last = ledger.append([heard(51, key="last")], [row("last", "51")], {"last": 51})
         assert last.done()
         with pytest.raises(LedgerAway, match=r"cannot be reached; 48 facts wait for it in the spool: "):
             await PostgresLedger(database, spool=Spool(tmp_path / "spool")).open()

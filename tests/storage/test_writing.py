@@ -72,12 +72,13 @@ async def test_a_commit_whose_answer_was_lost_is_made_once(database: Database, c
     async with wired(database) as wire, running(database) as ledger:
         wire.cut = cut
         futures = [
-            ledger.append([fact], [row(str(fact.seq))], {f"k{fact.seq}": fact.seq}) for fact in several(1, count)
+            ledger.append([heard(seq, key=f"k{seq}"), rejected(seq + 1)], [row(str(seq))], {f"k{seq}": seq})
+            for seq in range(1, 2 * count, 2)
         ]
         await asyncio.gather(*futures)
         assert wire.cuts == 1
-        await ledger.append([rejected(count + 1)], [], {})
-        assert await stored(database) == list(range(1, count + 2))
+        await ledger.append([rejected(2 * count + 1)], [], {})
+        assert await stored(database) == list(range(1, 2 * count + 2))
         assert len(await ledger.keys(0)) == count
     assert (await verify(database)).ok
 
@@ -123,7 +124,8 @@ async def test_nothing_is_lost_or_doubled_when_the_server_restarts_under_load(
         async with running(database) as ledger:
             futures = []
             for seq in range(1, 1001):
-                futures.append(ledger.append([rejected(seq)], [row(str(seq % 5), str(seq))], {f"k{seq}": seq}))
+                fact, change = heard(seq, key=f"k{seq}"), row(str(seq % 5), str(seq))
+                futures.append(ledger.append([fact], [change], {f"k{seq}": seq}))
                 if seq % 25 == 0:
                     await asyncio.sleep(0)
                 if seq == 500:
@@ -220,7 +222,9 @@ async def test_a_reopened_ledger_goes_on_where_it_ended(database: Database) -> N
 
 async def test_a_second_engine_is_refused_and_told_who_is_there(database: Database) -> None:
     async with running(database) as ledger:
-        with pytest.raises(EngineRunning, match=r"Strikedesk is already running on this database .*strikedesk engine \d+@"):
+        with pytest.raises(
+            EngineRunning, match=r"Strikedesk is already running on this database .*strikedesk engine \d+@"
+        ):
             await PostgresLedger(database).open()
         await ledger.append([rejected(1)], [], {})
     async with running(database) as ledger:
@@ -300,7 +304,9 @@ async def test_an_engine_that_lost_its_lock_to_another_does_not_come_back(databa
         other = PostgresLedger(database)
         await other.open()
         database.app, wire.cut = direct, Cut.NEVER
-        with pytest.raises(LedgerFailed, match=r"Strikedesk is already running on this database .*strikedesk engine \d+@"):
+        with pytest.raises(
+            LedgerFailed, match=r"Strikedesk is already running on this database .*strikedesk engine \d+@"
+        ):
             await task
         await ledger.close()
         await other.close()
