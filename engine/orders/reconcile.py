@@ -207,7 +207,8 @@ def _about(
 
 def _working(order: Order, counted: int, seen: BrokerOrder, filled: int) -> Iterator[Finding]:
     if counted == order.quantity:
-        yield Surplus(order.id, seen, "works on though all of it was filled")
+        if order.remaining == 0:  # else it was filled while the books were read: it worked when that was asked
+            yield Surplus(order.id, seen, "works on though all of it was filled")
     elif not order.state.is_open:
         yield Reappeared(order.id)
     elif filled > counted:

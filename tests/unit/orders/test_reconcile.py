@@ -75,6 +75,20 @@ def test_an_execution_is_adopted_before_anything_is_concluded() -> None:
     assert findings_of(lost(), evidence) == [found.Adopt(execution)]
 
 
+def test_one_that_was_filled_while_the_books_were_read_is_no_second_order() -> None:
+    """It still worked when the open orders were asked for; its executions came with the last part of the books."""
+    execution = executed(2)
+    evidence = books(open_orders=(seen(),), executions=(execution,))
+    assert findings_of(lost(), evidence) == [found.Adopt(execution)]
+
+
+def test_one_that_works_on_though_it_was_filled_before_is_taken_back() -> None:
+    twin = seen()
+    made = lost(state=S.FILLED, filled=2, executions=("e1",))
+    expected = found.Surplus("O7", twin, "works on though all of it was filled")
+    assert findings_of(made, books(open_orders=(twin,), executions=(executed(2),))) == [expected]
+
+
 def test_a_cancel_with_a_part_filled_counts_the_part_and_then_ends() -> None:
     execution = executed(1)
     evidence = books(completed=(seen(S.CANCELLED, 1),), executions=(execution,))
