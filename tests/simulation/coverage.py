@@ -16,7 +16,7 @@ FAULTS = (
     "crossed quotes", "stale quotes", "one-sided quotes", "wide quotes", "no quotes", "halted", "locked quotes",
     "jump", "gap", "night",
     # the ledger
-    "ledger stalls", "ledger away", "slow acknowledgement",
+    "ledger stalls", "ledger away", "slow acknowledgement", "answer of a commit lost", "spooled", "torn frame",
     # senders
     "late alert", "repeated alert", "resent alert", "garbage", "no answer",
     # the machine

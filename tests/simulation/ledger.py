@@ -42,7 +42,10 @@ class Disk:
 
     def commit(self, batch: Batch) -> None:
         """One transaction."""
-        entry = batch.entry
+        self.commit_entry(batch.entry)
+        self._committed(batch.facts)
+
+    def commit_entry(self, entry: Entry) -> None:
         for row in entry.rows:
             assert row.prev_hash == self.head.hash, "the chain forked"
             self.rows.append(row)
@@ -50,7 +53,6 @@ class Disk:
         self.project(entry)
         for key, seq in entry.keys:
             self.keys.setdefault(key, seq)
-        self._committed(batch.facts)
 
     def project(self, entry: Entry) -> None:
         for change in entry.changes:

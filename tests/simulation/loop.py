@@ -123,6 +123,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not handle._cancelled:
                 self._ready.append(handle)  # type: ignore[attr-defined]
 
+    def _write_to_self(self) -> None:
+        """Nobody sleeps in a selector."""
+
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Cancelled timers are dropped when they come up."""
 

@@ -26,7 +26,9 @@ from engine.orders import guard
 from engine.ports import BrokerAway, BrokerReport, Evidence, Filled
 from engine.sessions import new_york_day
 from engine.state import State
-from tests.simulation.ledger import Batch, Disk, FaultyLedger
+from storage.overflow import Overflow
+from storage.rows import Entry
+from tests.simulation.ledger import FaultyLedger
 from tests.simulation.venue import HostileBroker
 
 Undo = Callable[[], None]
@@ -191,23 +193,30 @@ def _partial_counted_whole() -> list[Undo]:
 
 
 def _projection_outside() -> list[Undo]:
-    """Facts commit first, the rows they change a moment later."""
-    commit, project, acknowledge = Disk.commit, Disk.project, FaultyLedger._acknowledge
+    """The rows are written when the facts are made, in a transaction of their own."""
+    append = FaultyLedger.append
 
-    def committed(self: Disk, batch: Batch) -> None:
-        Disk.project = lambda self, entry: None  # type: ignore[method-assign]
-        try:
-            commit(self, batch)
-        finally:
-            Disk.project = project  # type: ignore[method-assign]
+    def appended(self: FaultyLedger, *made: Any) -> Any:
+        done = append(self, *made)
+        if not self.dead and self._queue:
+            self.disk.project(self._queue[-1].entry)
+        return done
 
-    def acknowledged(self: FaultyLedger, done: list[Batch]) -> None:
-        if not self.dead:
-            for batch in done:
-                self.disk.project(batch.entry)
-        acknowledge(self, done)
+    return [_set(FaultyLedger, "append", appended)]
 
-    return [_set(Disk, "commit", committed), _set(FaultyLedger, "_acknowledge", acknowledged)]
+
+def _spool_drained_twice() -> list[Undo]:
+    """What was given to the database is not remembered, and the spool is read from its beginning again."""
+    real = Overflow.next
+
+    async def following(self: Overflow, after: int, limit: int) -> list[Entry]:
+        begin = self.spool.begin
+        if begin is not None and self.spool.read(after):
+            self._pending.clear()
+            after = begin.seq
+        return await real(self, after, limit)
+
+    return [_set(Overflow, "next", following)]
 
 
 PLANTED: dict[str, Planted] = {
@@ -217,6 +226,7 @@ PLANTED: dict[str, Planted] = {
     "keyed": Planted("a fill keyed by order id", _fill_keyed_by_order),
     "second-exit": Planted("an exit that ignores a working exit", _working_exit_ignored),
     "unlatched": Planted("the kill switch not latched over a restart", _halt_forgotten),
+    "twice": Planted("a spool drained twice", _spool_drained_twice),
     "late-fill": Planted("a late fill after cancel dropped", _late_fill_dropped),
     "expiry": Planted("expiry marked done before the work", _expiry_done_before_the_work),
     "ids": Planted("order ids reused after a rollback", _ids_given_out_again),

@@ -7,11 +7,14 @@ went on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from random import Random
 
 from structlog.testing import capture_logs
@@ -22,16 +25,16 @@ from engine.domain.events import AnyFact
 from engine.domain.values import Policy
 from engine.intake.payloads import Heard, understand
 from engine.journey.conductor import Conductor
-from engine.journey.hearing import known_from
+from engine.journey.recovery import recover
 from engine.journey.step import World
 from engine.journey.story import Journey
 from engine.market.bars import BarBook
 from engine.orders.fees import us_option_fees
 from engine.ports import LedgerAway
 from engine.settings import Settings, with_overrides
-from engine.state import KINDS, State
 from tests.builders_trading import CALENDAR
 from tests.simulation.coverage import Coverage
+from tests.simulation.database import Durable, ServedLedger, Server, folder, forget, played
 from tests.simulation.invariants import Judge, Violated
 from tests.simulation.ledger import Disk, FaultyLedger
 from tests.simulation.loop import Stuck, Timeline, VirtualLoop
@@ -47,6 +50,8 @@ INTERVAL = 4.0
 """Seconds between two looks of the engine at its market, and between two ticks of it."""
 REST = 45.0
 """Seconds without a fault before the reckoning."""
+SERVED = 4
+"""Every so many seeds run on the real committer and spool."""
 REBUILT = 16
 """Every so many seeds the ledger is read back from its text and folded from zero."""
 
@@ -76,7 +81,7 @@ class Life:
 
     number: int
     loop: VirtualLoop
-    ledger: FaultyLedger
+    ledger: FaultyLedger | ServedLedger
     broker: HostileBroker
     conductor: Conductor | None = None
     """Set once it serves."""
@@ -123,7 +128,11 @@ class Simulation:
         self.market = HostileMarket(self._random("market"), first, self.clock.now, self.noted, CALENDAR)
         self.market.tick(0.0)
         self.venue = Venue(self.timeline, self.market, self.clock.now, CALENDAR, self._random("venue"), self.noted)
-        self.disk = Disk(self._committed)
+        self.served = seed % SERVED == 0
+        """With the real storage over a played server; else with a smaller ledger of the same promises."""
+        self.disk: Disk | Durable = Durable(self._committed) if self.served else Disk(self._committed)
+        self.server: Server | None = None
+        self.spool: Path | None = None
         self.judge = Judge(self.disk, self.venue, self.coverage)
         self.venue.arrived = self.judge.arrived
         self.sender = Sender(
@@ -132,6 +141,8 @@ class Simulation:
         self.persons = Persons(self.market, self._random("persons"))
         self.settings = settings_of(plan.randrange(len(PROFILES)))
         self.policy = plan.choice(POLICIES)
+        self.window = plan.choice((200_000, 30))
+        """Facts whose keys a start reads: with few of them older ones are looked up."""
         self.shuffled = plan.random() < 0.3
         self.pace = plan.choice((3.0, 5.0, 8.0))
         self.alerts_wanted = SIGNALS + plan.randrange(6)
@@ -163,7 +174,7 @@ class Simulation:
     def run(self) -> Outcome:
         outcome = Outcome(self.seed, coverage=self.coverage)
         try:
-            with capture_logs():
+            with capture_logs(), self._storage():
                 self._play()
         except Violated as broken:
             outcome.violation, outcome.rule = str(broken), broken.rule
@@ -175,6 +186,27 @@ class Simulation:
         outcome.facts, outcome.seconds = self.disk.head.seq, self.timeline.time
         self.coverage.persons.update(self.persons.seen)
         return outcome
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        if not self.served:
+            yield
+            return
+        assert isinstance(self.disk, Durable)
+        self.server = Server(self.timeline, self._random("server"), self.disk, self.noted)
+        self.spool = folder()
+        try:
+            with played():
+                yield
+        finally:
+            forget(self.spool)
+
+    def _ledger(self, loop: VirtualLoop) -> FaultyLedger | ServedLedger:
+        random = self._random(f"ledger {self.lives}")
+        if self.server is not None and self.spool is not None:
+            return ServedLedger(self.server, self.spool, random)
+        assert isinstance(self.disk, Disk)
+        return FaultyLedger(self.disk, random, loop)
 
     def _play(self) -> None:
         self._world()
@@ -204,7 +236,7 @@ class Simulation:
         self.lives += 1
         shuffle = self._random(f"shuffle {self.lives}") if self.shuffled else None
         loop = VirtualLoop(self.timeline, shuffle)
-        ledger = FaultyLedger(self.disk, self._random(f"ledger {self.lives}"), loop)
+        ledger = self._ledger(loop)
         broker = HostileBroker(
             self.venue, self.timeline, self.clock.now, self._random(f"line {self.lives}"), self.noted, self._handed
         )
@@ -224,8 +256,9 @@ class Simulation:
         if loop.complaints:
             raise Violated("no error is lost", loop.complaints[0])
         if failed is not None:
-            if life.conductor is not None or not isinstance(failed, LedgerAway):
-                raise failed if isinstance(failed, Violated | Stuck) else Violated("the engine goes on", _innermost(failed))
+            cause = _innermost(failed)
+            if life.conductor is not None or not isinstance(cause, LedgerAway):
+                raise cause if isinstance(cause, Violated | Stuck) else Violated("the engine goes on", _said(cause))
             self.noted("start without a ledger")
         if not self.over:
             self.crashes += 1
@@ -257,9 +290,18 @@ class Simulation:
     async def _engine(self, life: Life) -> None:
         """The wiring: recover the state from the disk, put the engine around it, open, serve."""
         ledger = life.ledger
-        state = State.load(await ledger.projections(KINDS), ledger.head.seq, ledger.head.at)
+        if isinstance(ledger, ServedLedger):
+            await ledger.open()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(ledger.run(), name="ledger")
+                tasks.create_task(self._serve(life), name="engine")
+        else:
+            await self._serve(life)
+
+    async def _serve(self, life: Life) -> None:
+        ledger = life.ledger
+        state, known = await recover(ledger, self.clock.wall(), window=self.window)
         self.judge.recovered(state)
-        known = known_from(await ledger.keys(0), state)
         world = World(
             settings=self.settings,
             calendar=CALENDAR,
@@ -367,7 +409,7 @@ class Simulation:
             heard = self._read(alert)
             answer = await conductor.hear(heard)
         except Exception as error:
-            self._break(Violated("a door never raises", _innermost(error)))
+            self._break(Violated("a door never raises", _said(error)))
             return
         if life.dead:
             return
@@ -407,7 +449,7 @@ class Simulation:
             await conductor.command(command)
         except Exception as error:
             if not life.dead:
-                self._break(Violated("a door never raises", _innermost(error)))
+                self._break(Violated("a door never raises", _said(error)))
 
     # --- faults ---------------------------------------------------------------------------------------------------------
 
@@ -489,9 +531,13 @@ class Simulation:
 _NO_BARS = BarBook(CALENDAR, None, None)  # type: ignore[arg-type]  # only short forms ask it, and ours are exit notices
 
 
-def _innermost(error: BaseException) -> str:
+def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
