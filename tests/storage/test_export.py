@@ -93,3 +93,19 @@ def test_the_ending_names_the_format(name: str, form: Format) -> None:
 def test_an_ending_that_is_none(name: str) -> None:
     with pytest.raises(ValueError, match="must end in"):
         format_of(Path(name))
+
+
+async def test_csv_is_what_the_csv_module_writes(database: Database, tmp_path: Path) -> None:
+    odd = ['a,"b"', "line\nbreak", "plain", '"', ""]
+    facts = [heard(seq, symbol=symbol) for seq, symbol in enumerate(odd, 1)]
+    ledger = PostgresLedger(database)
+    await ledger.open()
+    ledger.append(facts, [], {f"key-{seq}": seq for seq in range(1, len(odd) + 1)})
+    await ledger.close()
+    await export(database, tmp_path / "ledger.csv")
+    written = (tmp_path / "ledger.csv").read_text(encoding="utf-8")
+    with (tmp_path / "ledger.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert [row[4] for row in rows[1:]] == odd
+    assert all(row[5].startswith("{") for row in rows[1:])
+    assert written.endswith("\n")
