@@ -163,5 +163,7 @@ def _with_spot(
     spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike,
     precise: bool = False,
 ) -> tuple[FloatArray, Boundaries]:  # fmt: skip
-    spots, *others = np.broadcast_arrays(*(np.asarray(each) for each in (spot, strike, t, r, q, vol, is_call)))
+    given = (spot, strike, t, r, q, vol, is_call)
+    shape = np.broadcast_shapes(*(np.shape(each) for each in given))
+    spots, *others = (np.broadcast_to(np.asarray(each), shape) for each in given)
     return np.asarray(spots, np.float64), Boundaries(*others, precise=precise)

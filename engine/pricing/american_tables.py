@@ -237,7 +237,7 @@ def _boundaries(
         y, by_vol, by_rate, last,
     )  # fmt: skip
     bent = (r > 0) & (q > r)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         start = np.where(bent, np.log(r / q), 0.0)
         start_by_rate = np.where(bent, np.where(put > 0, 1.0 / r, -1.0 / q), 0.0)
     square = _mixed(scheme.premium.past, y * y)
@@ -260,9 +260,11 @@ def _mixed(matrix: FloatArray, values: FloatArray) -> FloatArray:
 
 def flattened(*arrays: ArrayLike, flag: ArrayLike) -> tuple[Any, ...]:
     """The broadcast shape, the arrays as float64 and the flag as bool: flat, contiguous and writable."""
-    whole = np.broadcast_arrays(*(np.asarray(each) for each in (*arrays, flag)))
+    # broadcast_to is read-only, so that `flat` copies what is repeated; broadcast_arrays warns instead.
+    shape = np.broadcast_shapes(*(np.shape(each) for each in (*arrays, flag)))
+    whole = [np.broadcast_to(np.asarray(each), shape) for each in (*arrays, flag)]
     return (
-        whole[0].shape,
+        shape,
         *(flat(each, np.float64) for each in whole[:-1]),
         flat(whole[-1], np.bool_),
     )

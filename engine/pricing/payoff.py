@@ -20,7 +20,9 @@ WIDE = 12.0
 """Standard deviations on each side of the spot within which the search looks for roots and extremes."""
 STEPS = 1200
 """Pieces of that range; a hump narrower than one of them may be missed."""
-HALVINGS = 60
+PARTS = 64
+"""Into which a bracket is cut at each round: one batch of prices costs hardly more than one price."""
+ROOT_ROUNDS, TURN_ROUNDS = 9, 6
 FLAT = 1e-9
 """A slope of fewer dollars than this per dollar and share is none."""
 
@@ -155,22 +157,26 @@ def dust(book: Legs) -> float:
 
 
 def _bisected(book: Legs, days: float, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Roots between pairs of prices with opposite signs, all at once, to the last bit that halving gives."""
-    rising = profit(book, high, days) > 0
-    for _ in range(HALVINGS if low.size else 0):
-        middle = 0.5 * (low + high)
-        above = (profit(book, middle, days) > 0) == rising
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    """Roots between pairs of prices with opposite signs, all at once: each round keeps one of `PARTS` parts, to the last bit."""
+    shares = np.linspace(0.0, 1.0, PARTS + 1)
+    for _ in range(ROOT_ROUNDS if low.size else 0):
+        points = low[:, None] + (high - low)[:, None] * shares
+        points[:, -1] = high
+        positive = profit(book, points, days) > 0
+        changes = np.argmax(positive[:, 1:] != positive[:, :1], axis=1)
+        rows = np.arange(len(low))
+        low, high = points[rows, changes], points[rows, changes + 1]
     return 0.5 * (low + high)
 
 
 def _turned(book: Legs, days: float, low: FloatArray, high: FloatArray, sign: float) -> FloatArray:
-    """Highest (sign 1) or lowest (-1) points between pairs of prices around them, by thirds."""
-    for _ in range(HALVINGS if low.size else 0):
-        third = (high - low) / 3.0
-        left, right = low + third, high - third
-        better = sign * profit(book, left, days) < sign * profit(book, right, days)
-        low, high = np.where(better, left, low), np.where(better, high, right)
+    """Highest (sign 1) or lowest (-1) points between pairs of prices around them: each round keeps two parts of `PARTS`."""
+    shares = np.linspace(0.0, 1.0, PARTS + 1)
+    for _ in range(TURN_ROUNDS if low.size else 0):
+        points = low[:, None] + (high - low)[:, None] * shares
+        best = np.argmax(sign * profit(book, points, days), axis=1)
+        rows = np.arange(len(low))
+        low, high = points[rows, np.maximum(best - 1, 0)], points[rows, np.minimum(best + 1, PARTS)]
     return 0.5 * (low + high)
 
 

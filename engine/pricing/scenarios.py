@@ -88,6 +88,7 @@ def legs(
     )
     if arrays[0].ndim != 1:
         raise ValueError("legs are one-dimensional: one entry per leg")
+    arrays = tuple(one.copy() for one in arrays)
     share = arrays[12]
     # What a share has no use for still goes through the kernels: an option that is worth its spot and no more.
     strike_, t_, vol_ = (np.where(share, blank, one) for one, blank in zip(arrays[1:4], (1.0, 0.0, 0.2), strict=True))

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from app.warming import VARIABLE
 from engine.clock import SystemClock
 from tests.bodies import signal_body
 
@@ -98,9 +99,11 @@ class DeskProcess:
     def __init__(self, home: Path, display: str, *options: str) -> None:
         self.home, self._options = home, options
         kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("STRIKEDESK_", "DATABASE_", "QT_", "WAYLAND_"))
+            k: v
+            for k, v in os.environ.items()
+            if k == VARIABLE or not k.startswith(("STRIKEDESK_", "DATABASE_", "QT_", "WAYLAND_"))
         }
-        self._environment = {**kept, "DISPLAY": display, "STRIKEDESK_PRICING__KERNELS": "numpy"}
+        self._environment = {**kept, "DISPLAY": display}
         self._errors = home.parent / f"{home.name}.stderr"
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""

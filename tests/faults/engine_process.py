@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from app.warming import VARIABLE
 from storage.embedded import EmbeddedPostgres
 from storage.postmaster import read_pid_file
 
@@ -140,10 +141,13 @@ class EngineProcess:
 
 
 def clean(more: dict[str, str]) -> dict[str, str]:
-    """The environment without what would make this another installation. numpy prices in it, with the same bits: what lives for
-    seconds has no use for a compiler."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("STRIKEDESK_", "DATABASE_", "PG"))}
-    return kept | {"STRIKEDESK_PRICING__KERNELS": "numpy"} | more
+    """The environment without what would make this another installation; compiled kernels are shared by all."""
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k == VARIABLE or not k.startswith(("STRIKEDESK_", "DATABASE_", "PG"))
+    }
+    return kept | more
 
 
 def database_pid(home: Path) -> int | None:
