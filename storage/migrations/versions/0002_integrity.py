@@ -1,4 +1,11 @@
-"""What keeps the ledger honest beyond 0001. There is no way down."""
+"""What keeps the ledger honest beyond 0001: months as chunks of a hypertable, where the server has TimescaleDB.
+
+Only a ledger without facts is made one: nothing is ever moved. There is no way down.
+"""
+
+from alembic import op
+
+from storage.timescale import choose_hypertable
 
 revision = "0002"
 down_revision = "0001"
@@ -7,4 +14,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Filled by what needs it."""
+    choose_hypertable(op.get_bind())
