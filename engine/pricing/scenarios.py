@@ -1,6 +1,6 @@
 """Scenarios: what a book makes, and how it is exposed, over a grid of spot moves, vol moves and days ahead.
 
-Full revaluation of every leg at every point of the grid, in one batch; no Taylor series. Legs of several expiries, underlyings and
+Full revaluation of every leg at every point of the grid, no Taylor series. Legs of several expiries, underlyings and
 styles, and shares, may stand side by side. Called by the desk's what-if and by reports; it knows no position and no quote.
 """
 
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.pricing import styles
+from engine.pricing.american import Boundaries
 from engine.pricing.european import DAYS_A_YEAR, FloatArray
+from engine.pricing.european import greeks as european_greeks
 
 BoolArray = NDArray[np.bool_]
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -135,24 +137,16 @@ def scenario(
     """Revalue the book at every point of the grid. A leg that expires on the way is worth its intrinsic value at that point's
     spot and has no time left; a spot never falls below a millionth of itself."""
     moves, vols, ahead = (np.asarray(axis, np.float64) for axis in (spot_moves, vol_moves, days))
-    shape = (len(book), len(moves), len(vols), len(ahead))
+    factor = np.maximum(1.0 + book.beta[:, None] * moves, 1e-6)
+    spot = book.spot[:, None] * factor
+    each = _everywhere(book, spot, vols, ahead)
 
     def leg(values: NDArray[Scalar]) -> NDArray[Scalar]:
         return values[:, None, None, None]
 
-    factor = np.maximum(1.0 + leg(book.beta) * moves[None, :, None, None], 1e-6)
-    spot = np.broadcast_to(leg(book.spot) * factor, shape)
-    vol = np.maximum(leg(book.vol) * (1.0 + vols[None, None, :, None]), LEAST_VOL)
-    t = np.maximum(leg(book.t) - ahead[None, None, None, :] / DAYS_A_YEAR, 0.0)
-    found = styles.greeks(
-        spot, leg(book.strike), t, leg(book.rate), leg(book.carry), vol, leg(book.is_call), leg(book.american)
-    )
-    share, units = leg(book.is_share), leg(book.units)
-    value = np.where(share, spot, found.value)
-    delta = np.where(share, 1.0, found.delta)
-    gamma, vega, theta = (np.where(share, 0.0, one) for one in (found.gamma, found.vega, found.theta))
+    units, weighted = leg(book.units), (book.beta[:, None] * spot)[:, :, None, None]
+    value, delta, gamma, vega, theta = each.value, each.delta, each.gamma, each.vega, each.theta
     by_leg = units * (value - leg(counted_from(book)))
-    weighted = leg(book.beta) * spot
     return Scenario(
         spot_moves=moves,
         vol_moves=vols,
@@ -164,6 +158,44 @@ def scenario(
         theta=(units * theta).sum(axis=0),
         by_leg=by_leg,
     )
+
+
+class _Each(NamedTuple):
+    """Per share, shape (L, S, V, D)."""
+
+    value: FloatArray
+    delta: FloatArray
+    gamma: FloatArray
+    vega: FloatArray
+    theta: FloatArray
+
+
+def _everywhere(book: Legs, spot: FloatArray, vols: FloatArray, ahead: FloatArray) -> _Each:
+    """Every leg at every point; `spot` has shape (L, S).
+
+    An exercise boundary does not know the spot: those of American legs are found once for all spot moves.
+    """
+    vol = np.maximum(book.vol[:, None, None] * (1.0 + vols[:, None]), LEAST_VOL)
+    t = np.maximum(book.t[:, None, None] - ahead / DAYS_A_YEAR, 0.0)
+    each = _Each(*(np.zeros((*spot.shape, len(vols), len(ahead))) for _ in _Each._fields))
+    each.value[:], each.delta[:] = spot[:, :, None, None], 1.0  # what a share is worth; options are put in their places
+    american = np.flatnonzero(book.american & ~book.is_share)
+    european = np.flatnonzero(~book.american & ~book.is_share)
+    terms = [one[:, None, None] for one in (book.strike, book.rate, book.carry, book.is_call)]
+    if american.size:
+        strike, rate, carry, is_call = (one[american] for one in terms)
+        boundaries = Boundaries(strike, t[american], rate, carry, vol[american], is_call)
+        for place in range(spot.shape[1]):
+            found = boundaries.price_greeks(spot[american, place, None, None])
+            for kept, one in zip(each, found, strict=False):
+                kept[american, place] = one
+    if european.size:
+        strike, rate, carry, is_call = (one[european][:, None] for one in terms)
+        at = spot[european][:, :, None, None]
+        found = european_greeks(at, strike, t[european][:, None], rate, carry, vol[european][:, None], is_call)
+        for kept, one in zip(each, found, strict=False):
+            kept[european] = one
+    return each
 
 
 def values(book: Legs, spot: ArrayLike, days: float = 0.0) -> FloatArray:
