@@ -237,8 +237,8 @@ def _apply(step: Step, finding: Finding) -> None:
             step.emit(ev.OrderAccepted, cause=ordering.order_seq(key), order=key)
         case Over(order=key, state=state, reason=reason):
             _over(step, orders[key], state, reason)
-        case Missing(order=key):
-            _over(step, orders[key], OrderState.CANCELLED, "never arrived at the broker")
+        case Missing(order=key, reason=reason):
+            _over(step, orders[key], OrderState.CANCELLED, reason)
         case Doubtful(order=key, why=why):
             _doubt(step, orders[key], why)
         case Waiting():

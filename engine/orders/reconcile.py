@@ -56,9 +56,10 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """It is in no part of the whole books, and cannot be on its way any more: it never arrived."""
+    """It is in no part of the whole books, and cannot be on its way any more: it never arrived, or is gone."""
 
     order: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,8 @@ def _about(
         for seen in working:
             yield Surplus(order.id, seen, NEVER_OURS)
         return
+    over = {seen.broker_id for seen in ended}
+    working = [seen for seen in working if seen.broker_id not in over]  # ended while the books were read
     if len(working) > 1:
         # A change that crossed a broken line may leave two of it: which of them fills nobody knows.
         for seen in working[1:]:
@@ -202,7 +205,7 @@ def _about(
     elif not evidence.complete:
         yield Waiting(order.id, "the books are not whole")
     else:
-        yield _absent(order, asked, evidence, settle)
+        yield _absent(order, counted, asked, evidence, settle)
 
 
 def _working(order: Order, counted: int, seen: BrokerOrder, filled: int) -> Iterator[Finding]:
@@ -226,10 +229,12 @@ def _ended(order: Order, counted: int, ended: list[BrokerOrder]) -> Finding:
     return Over(order.id, last.state, last.reason)
 
 
-def _absent(order: Order, asked: Asked, evidence: Evidence, settle: timedelta) -> Finding:
+def _absent(order: Order, counted: int, asked: Asked, evidence: Evidence, settle: timedelta) -> Finding:
+    if counted > order.filled:
+        return Waiting(order.id, "was filled while the books were read")
     if order.created < evidence.since:
         return Doubtful(order.id, f"older than the books, which begin {evidence.since.isoformat()}")
     last = max(order.updated or order.created, (asked.handed or {}).get(order.id, order.created))
     if asked.at - last < settle:
         return Waiting(order.id, "may be on its way")
-    return Missing(order.id)
+    return Missing(order.id, "not in the broker's books any more" if counted else "never arrived at the broker")

@@ -14,6 +14,7 @@ from typing import TypeVar
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from engine.domain import events as ev
 from engine.domain.commands import CancelOrder, ClosePosition, HaltTrading, OpenTicket, ResumeTrading
@@ -28,6 +29,7 @@ CALLS = ("SPY261125C00600000", "SPY261125C00604000")
 CASH = Decimal(1_000_000)
 UNKNOWN = OrderState.UNKNOWN
 place = st.integers(0, 7)
+Moves = list[tuple[str, int]]
 MOVES = ("arrive", "arrive", "fill", "part", "hear", "hear", "hear again", "close", "close one", "cancel")
 moves = st.lists(st.tuples(st.sampled_from(MOVES), place), min_size=2, max_size=10)
 
@@ -120,7 +122,7 @@ class BadLine(RuleBasedStateMachine):
     # --- the line and the exchange ------------------------------------------------------------------------------------
 
     @rule(moves=moves)
-    def traffic(self, moves: list[tuple[str, int]]) -> None:
+    def traffic(self, moves: Moves) -> None:
         """What was sent arrives, is filled, and is heard: late, twice, in any order; and we go on asking for things."""
         for move, which in moves:
             match move:
@@ -181,22 +183,57 @@ class BadLine(RuleBasedStateMachine):
         if read:
             self.read()
 
-    @rule(moves=moves, hidden=st.sets(st.sampled_from(["open_orders", "completed", "executions"]), max_size=1))
-    def ask(self, moves: list[tuple[str, int]], hidden: set[str]) -> None:
-        """The books as they are when the answer is written, or a part of them; or nobody answers."""
+    @rule(
+        before=moves, between=st.tuples(moves, moves), after=moves,
+        hidden=st.none() | st.sampled_from(["open_orders", "completed", "executions"]),
+    )  # fmt: skip
+    def ask(self, before: Moves, between: tuple[Moves, Moves], after: Moves, hidden: str | None) -> None:
+        """The books part by part, and life goes on between the question, the parts and the answer. A part may be
+        missing; or nobody answers."""
         asked = self.desk.journey.question(wanted=True)
         if asked is None:
             return
-        self.traffic(moves)
-        self.broker.hidden = frozenset(hidden)
+        self.traffic(before)
         try:
-            books = self.broker.books()
+            books = replace(self.broker.books(), completed=None, executions=None)
+            self.traffic(between[0])
+            books = replace(books, completed=self.broker.books().completed)
+            self.traffic(between[1])
+            books = replace(books, executions=self.broker.books().executions)
         except BrokerAway:
             return
-        finally:
-            self.broker.hidden = frozenset()
-        self.traffic(moves[:2])
+        if hidden is not None:
+            books = replace(books, **{hidden: None})
+        self.traffic(after[:3])
         self.do(lambda: self.desk.reconcile(books, asked))
+
+    @precondition(lambda self: self.broker.up and self.desk.state.open_positions)
+    @rule(
+        which=place,
+        part=st.none() | st.integers(1, 2),
+        places=st.lists(place, min_size=4, max_size=4),
+        ask=st.booleans(),
+    )
+    def race(self, which: int, part: int | None, places: list[int], ask: bool) -> None:
+        """A fill and a cancel of an exit meet at the exchange, are heard in any order, and at once more is wanted."""
+        self.close(which, part)
+        self.broker.arrive(len(self.broker.sent))
+        exits = [
+            key
+            for key, booked in self.broker.exchange.orders.items()
+            if booked.works and booked.order.side is Side.SELL
+        ]
+        if exits:
+            self.broker.fill(exits[-1], 1, "2.00")
+            self.do(lambda: self.desk.command(CancelOrder(by="desk", order=exits[-1])))
+            self.broker.arrive(len(self.broker.sent))
+        for at in places:
+            self.broker.hear(at)
+            self.do(self.desk.listen)
+        if ask:
+            self.read()
+        self.close(which, None)
+        self.broker.arrive(len(self.broker.sent))
 
     @rule()
     def find_peace(self) -> None:
@@ -277,4 +314,4 @@ class BadLine(RuleBasedStateMachine):
 
 
 TestBadLine = BadLine.TestCase
-TestBadLine.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestBadLine.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)

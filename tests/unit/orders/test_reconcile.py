@@ -35,6 +35,7 @@ def executed(quantity: int = 1, execution: str = "e1", **fields: Any) -> BrokerE
     return BrokerExecution(**{**made, **fields})
 
 
+NEVER = "never arrived at the broker"
 WHOLE = Evidence(since=NOON, open_orders=(), completed=(), executions=())
 
 
@@ -82,6 +83,23 @@ def test_one_that_was_filled_while_the_books_were_read_is_no_second_order() -> N
     assert findings_of(lost(), evidence) == [found.Adopt(execution)]
 
 
+def test_one_that_ended_while_the_books_were_read_is_over() -> None:
+    evidence = books(open_orders=(seen(),), completed=(seen(S.CANCELLED),))
+    assert findings_of(lost(), evidence) == [found.Over("O7", S.CANCELLED, "said")]
+
+
+def test_one_that_came_and_was_filled_while_the_books_were_read_is_not_missing() -> None:
+    first, waits = findings_of(lost(), books(executions=(executed(1),)))
+    assert first == found.Adopt(executed(1))
+    assert isinstance(waits, found.Waiting)
+
+
+def test_one_that_was_filled_in_part_and_is_in_no_part_of_the_books_is_gone() -> None:
+    made = lost(filled=1, executions=("e1",), average=d(2))
+    gone = found.Missing("O7", "not in the broker's books any more")
+    assert findings_of(made, books(executions=(executed(1),))) == [gone]
+
+
 def test_one_that_works_on_though_it_was_filled_before_is_taken_back() -> None:
     twin = seen()
     made = lost(state=S.FILLED, filled=2, executions=("e1",))
@@ -124,7 +142,7 @@ def test_a_fill_without_its_execution_settles_nothing(evidence: Evidence) -> Non
 
 
 def test_absent_from_whole_books_long_after_it_was_handed_over_it_never_arrived() -> None:
-    assert findings_of(lost(), WHOLE) == [found.Missing("O7")]
+    assert findings_of(lost(), WHOLE) == [found.Missing("O7", NEVER)]
 
 
 @pytest.mark.parametrize("part", ["open_orders", "completed", "executions"])
@@ -135,7 +153,7 @@ def test_a_part_that_is_missing_is_unknown_and_not_empty(part: str) -> None:
 def test_absent_too_soon_it_may_be_on_its_way() -> None:
     made = lost(updated=LATER - seconds(4.9))
     assert findings_of(made, WHOLE) == [found.Waiting("O7", "may be on its way")]
-    assert findings_of(replace(made, updated=LATER - SETTLE), WHOLE) == [found.Missing("O7")]
+    assert findings_of(replace(made, updated=LATER - SETTLE), WHOLE) == [found.Missing("O7", NEVER)]
 
 
 def test_the_wait_counts_from_when_it_was_handed_over() -> None:
