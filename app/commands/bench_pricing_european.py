@@ -172,12 +172,15 @@ def _timed(program: str) -> float:
 
 
 def _ratios(found: dict[str, Timing], bars: dict[str, str], missing: list[str]) -> list[Row]:
-    ours = found["ours"].nanoseconds
+    ours = found["ours"]
     rows = [
         row(
-            name, f"{timing.nanoseconds:,.1f} ns a contract: {timing.nanoseconds / ours:,.1f}× ours", bars.get(name, "")
+            name,
+            f"{each.nanoseconds:,.1f} ns a contract: {each.nanoseconds / ours.nanoseconds:,.1f}× ours"
+            f" (best rounds {each.best / ours.best:,.1f}×)",
+            bars.get(name, ""),
         )
-        for name, timing in found.items()
+        for name, each in found.items()
         if not name.startswith("ours")
     ]
     return rows + [row(name, "not installed (the extra `bench` brings it)", bars.get(name, "")) for name in missing]
