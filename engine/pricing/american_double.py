@@ -76,7 +76,7 @@ def _put(
     log_x, root = np.log(x), float(np.sqrt(t))
     one = np.ones_like(x)
     value, leg, curve, _cash, _stock, _vega = european_part(
-        log_x, x, vol * one, root, (r - q) * t, np.exp(-r * t) * one, np.exp(-q * t) * one
+        log_x, x, 1.0 / x, vol * one, root, (r - q) * t, np.exp(-r * t) * one, np.exp(-q * t) * one
     )
     slope = -leg
     alive = one.copy()

@@ -103,9 +103,11 @@ def past_terms(
     minus = (y - past + (r - q) * lag) * inverse - 0.5 * spread
     plus = minus + spread
     earlier = exp(start + past)
-    density = grown * density_core(minus) * INV_ROOT_TWO_PI * inverse
+    core = density_core(minus)
+    density = grown * core * INV_ROOT_TWO_PI * inverse
     gain = r - q * earlier
-    below = cdf_from_core(plus, density_core(plus))
+    # B·φ(d+)e^(-qu) = B(τ-u)·φ(d-)e^(-ru) spares an exponential.
+    below = cdf_from_core(plus, core * (earlier * over) * (grown / held))
     e_gain = q * held * below
     e_slope = q * density * earlier * over
     r_gain = density * gain

@@ -46,7 +46,9 @@ def moneyness(spot: Lane, strike: Lane, put: Lane) -> Lane:
 
 
 @lane
-def european_part(log_x: Lane, x: Lane, vol: Lane, root_t: Lane, drift: Lane, grown: Lane, held: Lane) -> Lane:
+def european_part(
+    log_x: Lane, x: Lane, over_x: Lane, vol: Lane, root_t: Lane, drift: Lane, grown: Lane, held: Lane
+) -> Lane:
     """Value, x-slope of the stock leg, x²·gamma, Φ(-d-) and Φ(-d+) of the European put, and its vega."""
     spread = vol * root_t
     inverse = 1.0 / spread
@@ -54,7 +56,7 @@ def european_part(log_x: Lane, x: Lane, vol: Lane, root_t: Lane, drift: Lane, gr
     plus = minus + spread
     core = density_core(minus)
     cash = cdf_from_core(-minus, core)
-    stock = cdf_from_core(-plus, density_core(plus))
+    stock = cdf_from_core(-plus, core * (over_x * (grown / held)))
     density = grown * core * INV_ROOT_TWO_PI
     return grown * cash - held * x * stock, held * stock, density * inverse, cash, stock, density * root_t
 

@@ -117,7 +117,7 @@ def _search_loop(
                     w[_OVERVOL + a] = 1.0 / sigma
                     w[_ZETA + a] = (log(sigma) - middle) * stretch
                     e, _leg, _curve, _cash, _stock, e_vega = european_part(
-                        w[_LOGX + a], w[_X + a], sigma, root_t, drift_t, grown, held
+                        w[_LOGX + a], w[_X + a], w[_OVERX + a], sigma, root_t, drift_t, grown, held
                     )
                     w[_E + a] = e
                     w[_EVEGA + a] = e_vega
@@ -194,7 +194,7 @@ def _search_rows(
         over_vol = 1.0 / sigma
         z = (log(sigma) - own[MIDDLE]) * own[SCALE]
         e, _leg, _curve, _cash, _stock, e_vega = european_part(
-            log_x, x, sigma, own[ROOT], own[DRIFT], own[CASH], own[STOCK]
+            log_x, x, over_x, sigma, own[ROOT], own[DRIFT], own[CASH], own[STOCK]
         )
         v, vega = np.zeros(rows.size), np.zeros(rows.size)
         for k in range(many):

@@ -68,7 +68,9 @@ def _shared_loop(
                 w[_OVERX + a] = over_x
                 w[_OVERVOL + a] = 1.0 / sigma
                 w[_ZETA + a] = (log(sigma) - middle) * stretch
-                e, leg, curve, cash, stock, e_vega = european_part(log_x, x, sigma, root_t, drift_t, grown, held)
+                e, leg, curve, cash, stock, e_vega = european_part(
+                    log_x, x, over_x, sigma, root_t, drift_t, grown, held
+                )
                 w[_E + a] = e
                 w[_ELEG + a] = leg
                 w[_ECURVE + a] = curve
@@ -168,7 +170,9 @@ def _shared_blocks(
         scale, x, log_x, over_x = moneyness(spot[rows], strike[rows], put)
         over_vol = 1.0 / sigma
         z = (log(sigma) - own[MIDDLE]) * own[SCALE]
-        e, e_leg, e_curve, e_cash, e_stock, e_vega = european_part(log_x, x, sigma, root_t, drift_t, grown, held)
+        e, e_leg, e_curve, e_cash, e_stock, e_vega = european_part(
+            log_x, x, over_x, sigma, root_t, drift_t, grown, held
+        )
         v, leg, pull, curve, vegas, rhos = (np.zeros(rows.size) for _ in range(6))
         for k in range(points.shape[1]):
             at = points[g, k].T
