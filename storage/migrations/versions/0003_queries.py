@@ -44,6 +44,9 @@ COMMENT ON TABLE strikedesk.snapshot IS
 CREATE INDEX snapshot_at ON strikedesk.snapshot (at);
 """
 
+# A start reads the newest keys only. Keys come in the order of their facts, so that a few bytes a block find them.
+KEYS = "CREATE INDEX dedupe_seq ON strikedesk.dedupe USING brin (seq) WITH (pages_per_range = 32, autosummarize = on)"
+
 MAKE_PART = """
 CREATE FUNCTION strikedesk.make_search_part(part bigint) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -70,4 +73,5 @@ REVOKE ALL ON FUNCTION strikedesk.make_search_part FROM PUBLIC;
 
 def upgrade() -> None:
     op.execute(TABLES)
+    op.execute(KEYS)
     op.execute(MAKE_PART)
