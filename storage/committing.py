@@ -29,6 +29,7 @@ NOTICE = 1.0
 """Seconds of spooling before a person is told: a single slow commit is nobody's business."""
 _AGAIN = 1.0
 """Seconds until a spool that could not be written is tried again."""
+_GRACE = 0.01
 _BACKOFF = (0.02, 2.0)
 _PATIENCE = 30.0
 """Seconds a commit may take before the connection is given up and looked into anew."""
@@ -228,7 +229,14 @@ class Committer:
             self.line.leave(left)
 
     async def _write(self, writer: Writer, batch: Sequence[Entry]) -> None:
-        watch = asyncio.get_running_loop().call_later(self._stall, self._stalled)
+        loop = asyncio.get_running_loop()
+
+        def look_again() -> None:
+            # If it was this loop that stood still, the answer may be here already and only has to be read.
+            nonlocal watch
+            watch = loop.call_later(min(_GRACE, self._stall), self._stalled)
+
+        watch = loop.call_later(self._stall, look_again)
         try:
             await writer.write(batch)
         finally:

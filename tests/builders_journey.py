@@ -287,10 +287,13 @@ class Desk:
         """The desk looks once more without new time or quotes."""
         self.player.play(self.now, [])
 
+    def understood(self, body: Mapping[str, Any] | bytes) -> Any:
+        """What a body says, arriving now."""
+        return self._read(body if isinstance(body, bytes) else json.dumps(body).encode(), self.now)
+
     def hear(self, body: Mapping[str, Any] | bytes) -> AnyFact:
         """A body is kept, not weighed."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        heard = self._read(raw, self.now)
+        heard = self.understood(body)
         return self.player.perform(lambda step: self.journey.hear(step, heard))
 
     def weigh(self, fact: AnyFact) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 
 from engine.domain import events as ev
-from engine.domain.commands import Approve, CancelOrder, ClosePosition, HaltTrading, OpenTicket
+from engine.domain.commands import (
+    Approve,
+    CancelOrder,
+    ClosePosition,
+    HaltTrading,
+    OpenTicket,
+    Reject,
+    ResumeTrading,
+)
 from engine.domain.events import AnyFact
-from engine.domain.values import Code, Policy
+from engine.domain.values import Code, Policy, refuse
 from engine.journey import conductor as conducting
 from engine.journey.conductor import Conductor
 from tests.builders_journey import Desk, HandBroker
@@ -167,3 +175,105 @@ async def test_after_stop_nothing_is_handed_over() -> None:
     on.desk.ledger.hold(False)
     await on.settle()
     assert broker.submitted == []
+
+
+# --- a database that is behind its spool ----------------------------------------------------------------------------------
+
+
+def behind_now(on: Stage, monkeypatch: pytest.MonkeyPatch, facts: int = 1) -> None:
+    """The database is away, and so far behind that no risk is added."""
+    limits = on.desk.settings.ledger.model_copy(update={"risk_facts": facts})
+    world = replace(on.desk.journey.world, settings=on.desk.settings.model_copy(update={"ledger": limits}))
+    monkeypatch.setattr(on.desk.journey, "world", world)
+    on.desk.ledger.hold(True, spool=True)
+    on.conductor.perform(lambda step: step.emit(ev.CommandRefused, command="x", target="", by="x", refusal=NO))
+
+
+NO = refuse(Code.LEDGER_AWAY)
+
+
+async def test_what_the_spool_has_is_durable_orders_go_and_everybody_is_answered() -> None:
+    broker = HandBroker()
+    on = stage(broker)
+    on.desk.ledger.hold(True, spool=True)
+    await on.bought()
+    assert len(broker.submitted) == 1
+    heard = await on.conductor.hear(on.desk.understood(on.desk.body()))
+    assert heard.status == 202
+
+
+async def test_far_behind_no_order_adds_risk_and_every_exit_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    on = stage()
+    await on.bought()
+    position = next(iter(on.desk.state.open_positions))
+    opened = await on.conductor.command(OpenTicket(by="http", contract=CALL, quantity=1, reason="test"))
+    behind_now(on, monkeypatch)
+    for command in (
+        Approve(by="http", ticket=opened.created),
+        OpenTicket(by="http", contract=CALL, quantity=1, reason="test"),
+        ResumeTrading(by="desk", reason="test"),
+    ):
+        no = await on.conductor.command(command)
+        assert no.refusal is not None
+        assert no.refusal.code is Code.LEDGER_AWAY
+    assert (await on.conductor.command(Reject(by="http", ticket=opened.created, reason="no"))).ok
+    assert (await on.conductor.command(ClosePosition(by="desk", position=position))).ok
+    await on.settle()
+    assert not on.desk.state.open_positions
+    assert (await on.conductor.command(HaltTrading(by="desk", reason="enough"))).ok
+
+
+async def test_far_behind_working_entries_are_taken_back_and_waiting_ones_are_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = HandBroker()
+    on = stage(broker)
+    working = await on.bought()
+    opened = await on.conductor.command(OpenTicket(by="http", contract=CALL, quantity=1, reason="test"))
+    on.desk.ledger.hold(True)
+    on.conductor.perform(lambda step: on.desk.journey.command(step, Approve(by="http", ticket=opened.created)))
+    behind_now(on, monkeypatch)
+    await on.settle()
+    assert len(broker.submitted) == 1
+    assert on.why_cancelled() == ["the ledger is behind"]
+    on.conductor.perform(on.desk.journey.advance)
+    await on.settle()
+    assert broker.cancelled == [working]
+
+
+async def test_a_decision_to_buy_is_denied_while_the_database_is_far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    on = stage()
+    behind_now(on, monkeypatch)
+    for timeframe in ("240", "60"):
+        fact, _ = on.conductor.perform(
+            lambda step, timeframe=timeframe: on.desk.journey.hear(
+                step, on.desk.understood(on.desk.body(timeframe=timeframe))
+            )
+        )
+        on.conductor.perform(lambda step, fact=fact: on.desk.journey.weigh(step, fact))
+    denied = [fact.refusal.code for fact in on.facts if isinstance(fact, ev.EntryDenied)]
+    assert denied == [Code.LEDGER_AWAY]
+    on.desk.ledger.hold(False)
+    assert on.desk.ledger.spooled is None
+
+
+# --- receipts of long ago ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_receipt_too_old_to_be_remembered_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    on = stage()
+    heard = on.desk.understood(on.desk.body())
+    first = await on.conductor.hear(heard)
+    known = on.desk.journey.known
+    known.keys.clear()  # as after a restart on a long ledger
+    known.since = on.desk.now + timedelta(days=1)
+    on.desk.ledger.hold(True, spool=True)
+    assert (await on.conductor.hear(heard)).status == 503, "it cannot be known now"
+    on.desk.ledger.hold(False)
+    again = await on.conductor.hear(heard)
+    assert (again.status, again.body["duplicate_of"]) == (200, first.body["receipt"])
+    on.desk.ledger.hold(True, spool=True)
+    assert (await on.conductor.hear(heard)).status == 200, "it is remembered now"
+    on.desk.ledger.hold(False)
+    never = await on.conductor.hear(on.desk.understood(on.desk.body(timeframe="240")))
+    assert never.status == 202

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from engine.domain import events as ev
-from engine.journey.hearing import Known, known_from
+from engine.journey.hearing import Known, known_from, own_time
 from engine.state import State
 from tests.builders_journey import Desk
 from tests.builders_trading import NOON
@@ -99,6 +101,38 @@ def test_of_two_receipts_of_one_body_the_newer_is_known_in_whatever_order_the_ke
         desk_state.heard[seq] = ev_row(fact)
     known = known_from({"sha256:ab@9": 9, "sha256:ab@4": 4, "phase:7": 2, "sha256:gone@1": 1}, desk_state)
     assert known == Known(keys={"phase:7": 2}, recent={"sha256:ab": (9, NOON + timedelta(seconds=9))})
+
+
+@pytest.mark.parametrize(
+    ("key", "time"),
+    [
+        ("signal:SPY:60:LONG:2026-11-20T15:00:00+00:00", datetime(2026, 11, 20, 15, tzinfo=UTC)),
+        ("trend:BRK.B:2026-11-20T15:00:00.123456+00:00", datetime(2026, 11, 20, 15, 0, 0, 123456, UTC)),
+        ("exit:SPY:::2026-11-20T10:00:00-05:00", datetime(2026, 11, 20, 15, tzinfo=UTC)),
+        ("phase:77", None),
+        ("phase:2026-11-20T15:00:00", None),
+        ("phase:2026-99-20T15:00:00Z", None),
+        ("", None),
+    ],
+)
+def test_the_senders_own_time_stands_in_the_key(key: str, time: datetime | None) -> None:
+    assert own_time(key) == time
+
+
+@pytest.mark.parametrize(
+    ("minutes", "unsure"),
+    [(-1, True), (59, True), (60, False), (24 * 60, False), (49 * 60, False), (49 * 60 + 1, True)],
+)
+async def test_only_a_receipt_whose_time_is_old_or_ahead_may_repeat_a_forgotten_one(minutes: int, unsure: bool) -> None:
+    """Remembered since two days ago; a sender's clock may be an hour ahead."""
+    desk = Desk(start=NOON + timedelta(minutes=minutes))
+    heard = desk.understood(desk.body())
+    wall = NOON + timedelta(days=2)
+    assert Known(since=NOON).unsure(heard, wall) is unsure
+    assert not Known().unsure(heard, wall), "everything is remembered"
+    assert not Known(since=NOON, keys={heard.key: 1}).unsure(heard, wall), "this one is"
+    assert not Known(since=NOON).unsure(desk.understood(EXIT_NOTICE), wall), "known for a minute only"
+    assert not Known(since=NOON).unsure(desk.understood(b"?"), wall)
 
 
 def ev_row(fact: ev.ExitNoticeReceived):  # type: ignore[no-untyped-def]

@@ -11,6 +11,7 @@ import pytest
 from engine.domain.commands import HaltTrading
 from engine.domain.values import Policy
 from engine.domain.views import HealthView, Lamp, LampState
+from engine.ports import Spooled
 from engine.views import desk as views
 from engine.views.desk import Vitals
 from engine.views.seen import age, left
@@ -124,6 +125,16 @@ def test_each_trouble_lights_its_own_lamp_and_says_what_to_do() -> None:
     assert all(found[name].todo for name in ("webhook", "market", "ledger"))
     assert (found["webhook"].text, found["ledger"].text, found["webhook"].age) == ("not listening", "away", None)
     assert found["problem0"].text == "disk is full"
+
+
+def test_a_spooling_ledger_warns_with_its_count_and_age() -> None:
+    spooled = Spooled(facts=12_345, seconds=61.0, reason="the database is away: no answer")
+    lamp = lamps(views.health_view(seen_by_hand(), vitals(ledger_spooled=spooled)))["ledger"]
+    assert (lamp.state, lamp.text, lamp.age) == (LampState.WARN, "spooling 12,345", 60.0)
+    assert lamp.detail == "embedded Postgres: the database is away: no answer"
+    assert "safe on this disk" in lamp.todo
+    away = lamps(views.health_view(seen_by_hand(), vitals(ledger_spooled=spooled, ledger_available=False)))["ledger"]
+    assert (away.state, away.text) == (LampState.BAD, "away")
 
 
 def test_an_old_quote_warns() -> None:
