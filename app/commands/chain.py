@@ -15,6 +15,7 @@ import numpy as np
 from app.commands.chain_report import as_json_object, as_text
 from app.commands.table_file import RowError, Table, TableError, choice, number, open_table, open_target, text_of
 from app.rates import rate_table
+from app.warming import serve_compiled
 from engine.pricing.chain_fit import ChainError, ChainFit, ChainQuotes, fit_chain
 from engine.pricing.implied import IvStatus
 from engine.pricing.rates import RateCurve, RateError, flat_curve
@@ -80,6 +81,10 @@ def chain_file(
             read = _read(source, table, calendar, errors)
         if not read.strike:
             raise TableError(f"{source}: holds no contract")
+        if american:
+            if errors.isatty():
+                print("preparing the pricing code; the first time takes half a minute", file=errors)
+            serve_compiled()
         fit, quotes = _fit(read, moment, spot, american, curve, calendar)
         with open_target(source, target) as file:
             _write(read, quotes, fit, file)

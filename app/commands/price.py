@@ -12,6 +12,7 @@ from typing import TextIO
 import numpy as np
 
 from app.commands.table_file import RowError, TableError, choice, number, open_table, open_target, text_of
+from app.warming import serve_compiled
 from engine.pricing import styles
 from engine.pricing.european import DAYS_A_YEAR
 from engine.pricing.implied import IvStatus
@@ -19,6 +20,8 @@ from engine.pricing.implied import IvStatus
 DONE = 0
 BAD_INPUT = 2
 BATCH = 20_000
+WORTH_COMPILING = 2_000
+"""American rows in the first batch from which machine code is worth waiting for; numpy gives the same bits."""
 NEEDED = ("type", "style", "spot", "strike", "t", "r", "q")
 ANSWERS = ("price", "delta", "gamma", "theta", "vega", "rho", "iv", "status")
 OK = "ok"
@@ -78,6 +81,8 @@ def _price_rows(
     ]:
         if any(row.fault for row in batch):
             code = BAD_INPUT
+        if not done and sum(bool(row.terms and row.terms[-1]) for row in batch) >= WORTH_COMPILING:
+            serve_compiled()
         out.writerows(row.cells + answers for row, answers in zip(batch, _answers(batch, raw=raw), strict=True))
         done += len(batch)
         if shows and len(batch) == BATCH:

@@ -6,7 +6,8 @@ the spread is never a finding; one part in the spread's fee is not looked at. Ex
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -86,14 +87,14 @@ class Quotes:
 
 def find_quotes(quotes: Quotes) -> list[Finding]:
     """Everything the quotes alone show, worst first. `find_outliers` adds what the smile shows."""
-    found = _broken(quotes)
+    found: list[Finding] = []
     for rows in _groups(quotes):
         found += _intrinsic(quotes, rows)
         found += _verticals(quotes, rows)
         found += _butterflies(quotes, rows)
     found += _parity(quotes)
     found += _calendars(quotes)
-    return sort_findings(found)
+    return sort_findings(_broken(quotes) + _blamed(found))
 
 
 def find_outliers(quotes: Quotes, model: FloatArray) -> list[Finding]:
@@ -121,6 +122,20 @@ def find_outliers(quotes: Quotes, model: FloatArray) -> list[Finding]:
                 )
             )
     return sort_findings(found)
+
+
+def _blamed(found: list[Finding]) -> list[Finding]:
+    """One finding for each doubtful quote and kind: a single bad quote makes arbitrage with all its neighbours. Blamed is the
+    quote that takes part in most of it; it stands first in `rows`, with the largest size it gives."""
+    counts = Counter(row for one in found for row in one.rows)
+    worst: dict[tuple[int, FindingKind], Finding] = {}
+    for one in found:
+        blamed = max(one.rows, key=lambda row: (counts[row], -one.rows.index(row)))
+        rows = (blamed, *(row for row in one.rows if row != blamed))
+        known = worst.get((blamed, one.kind))
+        if known is None or one.size > known.size:
+            worst[blamed, one.kind] = replace(one, rows=rows)
+    return list(worst.values())
 
 
 def sort_findings(found: list[Finding]) -> list[Finding]:

@@ -24,7 +24,7 @@ EarlyExercise = Callable[[float, FloatArray, FloatArray, BoolArray], FloatArray]
 
 MIN_STRIKES = 3
 """Fewer strikes with both sides cannot outvote one bad quote."""
-_MIN_NEAR = 8
+_MIN_NEAR = 14
 _MAX_NEAR = 40
 _REACH = 1.25
 """Strikes within this many at-the-money straddles of the forward are near the money."""
@@ -34,8 +34,14 @@ _TICK_NOISE = 0.0029
 """Standard deviation of rounding to a cent: no residual is believed to be smaller."""
 _MAX_RATE_ERROR = 0.01
 """A rate from the slope whose standard error is wider says nothing."""
-_MAX_SCATTER = 0.02
-"""Share of the forward by which strikes may disagree before they are called no market."""
+_TICK = 0.01
+_WIDER = (1.0, 2.0, 4.0)
+"""What the quotes' intervals are multiplied by until most strikes agree."""
+_MAJORITY = 0.35
+_LEAST_AGREEING = 4
+"""Fewer strikes than this may agree by chance, unless there are no more."""
+_LEAST_SCALE = 0.3
+"""Of a quote's supposed noise: a few strikes that happen to agree better prove nothing."""
 
 
 class ForwardStatus(IntEnum):
@@ -45,7 +51,7 @@ class ForwardStatus(IntEnum):
     FEW_STRIKES = 1
     """Fewer than `MIN_STRIKES` strikes have two-sided quotes of both a call and a put."""
     NO_AGREEMENT = 2
-    """The strikes contradict each other: quotes with less than half of the weight agree on any forward."""
+    """The strikes contradict each other: too few agree on any forward."""
     RATE_UNKNOWN = 3
     """No rate was given and the strikes span too little to show one."""
     BAD_INPUT = 4
@@ -132,11 +138,15 @@ def parity_forward(
     found = _fit(pairs, t, rate, np.zeros(len(pairs.strike)), lenient=early_exercise is not None)
     if early_exercise is None or not found.ok:
         return found
+    centre = found.forward
+    near = _near_the_money(pairs, centre if np.isfinite(centre) else float(np.median(pairs.strike)), 2 * _MAX_NEAR)
+    pairs = Pairs(*(array[near] for array in pairs))
+    vol: FloatArray | None = None
     for _ in range(rounds):
-        correction = _premiums(pairs, found, early_exercise)
+        correction, vol = _premiums(pairs, found, early_exercise, vol)
         last = found.forward
         found = _fit(pairs, t, rate, correction)
-        if not found.ok or abs(found.forward - last) < 1e-7 * last:
+        if not found.ok or abs(found.forward - last) < 1e-6 * last:
             break
     return found
 
@@ -153,17 +163,15 @@ def _fit(pairs: Pairs, t: float, rate: float | None, correction: FloatArray, len
     strike, gap, noise = strike[near], gap[near], noise[near]
     if rate is None:
         return _fit_line(strike, gap, noise, t, near, correction)
-    base = 1.0 / noise**2
-    implied = strike + gap / discount
-    forward, weight, scale = _robust_mean(implied, noise / discount)
-    agree = weight > 0
-    weak = int(agree.sum()) < MIN_STRIKES or base[agree].sum() < 0.5 * base.sum() or scale > _MAX_SCATTER * forward
-    if weak and not lenient:
-        return Forward(ForwardStatus.NO_AGREEMENT, t, used=int(agree.sum()))
-    # Neighbouring quotes are made by one machine and err together: an effective count no larger than the root says so.
-    error = scale / max(np.sqrt(_effective(weight)), 1.0)
+    low = strike + (pairs.call_bid - pairs.put_ask - correction)[near] / discount
+    high = strike + (pairs.call_ask - pairs.put_bid - correction)[near] / discount
+    implied, noise = strike + gap / discount, noise / discount
+    agree = _consensus(low, high, implied, noise, lenient)
+    if agree is None:
+        return Forward(ForwardStatus.NO_AGREEMENT, t)
+    forward, error = _mean(implied[agree], noise[agree])
     return Forward(
-        ForwardStatus.OK, t, forward, float(error), float(rate), 0.0, int(agree.sum()),
+        ForwardStatus.OK, t, forward, error, float(rate), 0.0, int(agree.sum()),
         tuple(map(float, strike[~agree])), float(np.max(np.abs(correction[near]))),
     )  # fmt: skip
 
@@ -201,7 +209,7 @@ def _fit_line(
     )  # fmt: skip
 
 
-def _near_the_money(pairs: Pairs, centre: float) -> NDArray[np.int64]:
+def _near_the_money(pairs: Pairs, centre: float, most: int = _MAX_NEAR) -> NDArray[np.int64]:
     """Rows of the strikes around `centre`: within reach of the straddle, but never fewer nor more than can be used."""
     away = np.abs(pairs.strike - centre)
     order = np.argsort(away, kind="stable")
@@ -210,23 +218,23 @@ def _near_the_money(pairs: Pairs, centre: float) -> NDArray[np.int64]:
         np.median((pairs.call_bid + pairs.call_ask + pairs.put_bid + pairs.put_ask)[nearest] / 2 - away[nearest])
     )
     within = int((away <= _REACH * max(straddle, 0.0)).sum())
-    return np.sort(order[: min(max(within, _MIN_NEAR), _MAX_NEAR)])
+    return np.sort(order[: min(max(within, _MIN_NEAR) * most // _MAX_NEAR, most)])
 
 
-def _premiums(pairs: Pairs, found: Forward, early_exercise: EarlyExercise) -> FloatArray:
-    """Early exercise in C - P per strike, at the vol of the side that is out of the money, which it touches least."""
+def _premiums(
+    pairs: Pairs, found: Forward, early_exercise: EarlyExercise, vol: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Early exercise in C - P per strike, and the vols it was taken at: those of the side that is out of the money, which it
+    touches least. `vol`: those of the round before."""
     strike, forward = pairs.strike, found.forward
     call_out = strike >= forward
     mid = 0.5 * np.where(call_out, pairs.call_bid + pairs.call_ask, pairs.put_bid + pairs.put_ask)
     cash = forward * found.discount  # the European forward as a spot without carry
-    vol = implied_vol(mid, cash, strike, found.t, found.rate, 0.0, call_out).vol
-    for _ in range(3):
-        held = early_exercise(forward, strike, _filled(vol), call_out)
-        vol = implied_vol(np.maximum(mid - held, 1e-6), cash, strike, found.t, found.rate, 0.0, call_out).vol
-    vol = _filled(vol)
-    calls = early_exercise(forward, strike, vol, np.ones_like(call_out))
-    puts = early_exercise(forward, strike, vol, np.zeros_like(call_out))
-    return np.asarray(calls - puts)
+    held = np.zeros_like(mid) if vol is None else early_exercise(forward, strike, vol, call_out)
+    vol = _filled(implied_vol(np.maximum(mid - held, 1e-6), cash, strike, found.t, found.rate, 0.0, call_out).vol)
+    sides = np.repeat([True, False], len(strike))
+    both = early_exercise(forward, np.tile(strike, 2), np.tile(vol, 2), sides)
+    return both[: len(strike)] - both[len(strike) :], vol
 
 
 def _filled(vol: FloatArray) -> FloatArray:
@@ -235,34 +243,49 @@ def _filled(vol: FloatArray) -> FloatArray:
     return np.where(known, vol, float(np.median(vol[known])) if known.any() else 0.2)
 
 
-def _robust_mean(values: FloatArray, noise: FloatArray) -> tuple[float, FloatArray, float]:
-    """Tukey's biweight from the weighted median: mean, weights, and the scale of one observation of typical noise."""
-    base = 1.0 / noise**2
-    centre = _weighted_median(values, base)
-    weight, scale = base, 1.0
-    for _ in range(_ROUNDS):
-        standard = (values - centre) / noise
-        # In units of each quote's own noise; quotes are mostly far better than their spread says, rounding never.
-        scale = max(1.4826 * _weighted_median(np.abs(standard), base), 0.05)
-        weight = base * _tukey(standard / scale)
-        if not weight.sum() > 0:
+def _consensus(
+    low: FloatArray, high: FloatArray, middle: FloatArray, noise: FloatArray, lenient: bool
+) -> BoolArray | None:
+    """The strikes that agree, None where too few do.
+
+    Each strike says that the forward lies between what a conversion and a reversal cost at its quotes, `low` to `high`. The
+    forward is where most strikes, narrow quotes counting more, can be right at once; if too few can, because quotes of
+    different moments stand side by side, the intervals are widened, twice over at most. Junk, which lies off by more
+    than its spread, has no say at all.
+    """
+    votes = 1.0 / noise
+    agree = np.zeros(len(low), np.bool_)
+    for wider in _WIDER:
+        reach = wider * np.maximum(0.5 * (high - low), _TICK)
+        centre = 0.5 * (low + high)
+        bottom, top = centre - reach, centre + reach
+        # Where a set of intervals overlaps, it overlaps at one's lower end.
+        covered = (bottom[:, None] <= bottom[None, :] + 1e-12) & (bottom[None, :] <= top[:, None] + 1e-12)
+        best = int(np.argmax(votes @ covered))
+        agree = covered[:, best]
+        point, _ = _mean(middle[agree], noise[agree])
+        around = (bottom <= point) & (point <= top)
+        agree = around if votes[around].sum() >= votes[agree].sum() else agree
+        enough = int(agree.sum()) >= min(_LEAST_AGREEING, len(agree))
+        if enough and votes[agree].sum() >= _MAJORITY * votes.sum():
             break
-        moved = float(np.sum(weight * values) / np.sum(weight))
-        done = abs(moved - centre) < 1e-10 * abs(centre)
-        centre = moved
-        if done:
-            break
-    typical = float(np.sqrt(1.0 / np.median(base)))
-    return centre, weight, scale * typical
+    else:
+        if not lenient:
+            return None
+    return agree if int(agree.sum()) >= MIN_STRIKES or lenient else None
+
+
+def _mean(values: FloatArray, noise: FloatArray) -> tuple[float, float]:
+    """Weighted mean and its standard error, from how far the values really scatter."""
+    weight = 1.0 / noise**2
+    mean = float(np.sum(weight * values) / weight.sum())
+    free = max(len(values) - 1, 1)
+    scale = max(float(np.sqrt(np.sum(((values - mean) / noise) ** 2) / free)), _LEAST_SCALE)
+    return mean, scale / float(np.sqrt(weight.sum()))
 
 
 def _tukey(standard: FloatArray) -> FloatArray:
     return np.where(np.abs(standard) < _TUKEY, (1.0 - (standard / _TUKEY) ** 2) ** 2, 0.0)
-
-
-def _effective(weight: FloatArray) -> float:
-    """Kish's effective number of observations."""
-    return float(weight.sum() ** 2 / np.sum(weight**2))
 
 
 def _weighted_median(values: FloatArray, weight: FloatArray) -> float:

@@ -93,9 +93,7 @@ class VarianceClock:
         self._events = sorted(events, key=lambda event: event.at)
         self._event_times = [event.at for event in self._events]
         self._event_sums = np.concatenate([[0.0], np.cumsum([event.sessions for event in self._events])])
-        # Weighted minutes before each New York midnight, from the first day asked for; grown as later days are asked.
-        self._base: date | None = None
-        self._sums: list[float] = [0.0]
+        self._days: dict[date, float] = {}
 
     @property
     def weights(self) -> ClockWeights:
@@ -105,32 +103,31 @@ class VarianceClock:
         """Variance years from `now` to `moment`; 0 once it is past. Events after `now` up to and at `moment` count."""
         if moment <= now:
             return 0.0
-        start = self._minutes(now)  # first, so that the sums begin at or before both
         before, until = bisect_right(self._event_times, now), bisect_right(self._event_times, moment)
         extra = float(self._event_sums[until] - self._event_sums[before]) * self._session_day
-        return (self._minutes(moment) - start + extra) / self._year
+        return (self._minutes(now, moment) + extra) / self._year
 
     def year_fractions(self, now: datetime, moments: Sequence[datetime]) -> FloatArray:
         """`years` of many moments."""
         return np.array([self.years(now, moment) for moment in moments], np.float64)
 
-    def _minutes(self, moment: datetime) -> float:
-        """Weighted minutes from the clock's first day to `moment`."""
-        day = new_york_day(moment)
-        if self._base is None or day < self._base:
-            self._base, self._sums = day, [0.0]
-        while len(self._sums) <= (day - self._base).days:
-            self._sums.append(self._sums[-1] + self._day_minutes(self._base + timedelta(days=len(self._sums) - 1)))
-        midnight = datetime.combine(day, time(0), NEW_YORK).astimezone(UTC)
-        return self._sums[(day - self._base).days] + self._within(day, midnight, moment)
+    def _minutes(self, now: datetime, moment: datetime) -> float:
+        """Weighted minutes between, summed day by day from `now`, so that nothing asked before changes a bit of it."""
+        first, last = new_york_day(now), new_york_day(moment)
+        total = self._within(last, moment) - self._within(first, now)
+        for step in range((last - first).days):
+            total += self._day_minutes(first + timedelta(days=step))
+        return total
 
     def _day_minutes(self, day: date) -> float:
-        start = datetime.combine(day, time(0), NEW_YORK).astimezone(UTC)
-        return self._within(day, start, datetime.combine(day + timedelta(days=1), time(0), NEW_YORK).astimezone(UTC))
+        known = self._days.get(day)
+        if known is None:
+            known = self._days[day] = self._within(day, _midnight(day + timedelta(days=1)))
+        return known
 
-    def _within(self, day: date, start: datetime, moment: datetime) -> float:
-        """Weighted minutes of one New York day from its midnight `start` to `moment`."""
-        passed = (moment - start).total_seconds() / 60.0
+    def _within(self, day: date, moment: datetime) -> float:
+        """Weighted minutes of one New York day from its midnight to `moment`."""
+        passed = (moment - _midnight(day)).total_seconds() / 60.0
         session = self._session(day)
         if session is None:
             return passed * self._weights.closed
@@ -142,6 +139,10 @@ class VarianceClock:
             return self._calendar.session(day)
         except CalendarError:
             return session_on(day) if day.weekday() < 5 else None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(0), NEW_YORK).astimezone(UTC)
 
 
 def to_clock(vol: ArrayLike, t: ArrayLike, clock_years: ArrayLike) -> FloatArray:
