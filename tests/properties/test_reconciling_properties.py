@@ -184,16 +184,18 @@ class BadLine(RuleBasedStateMachine):
             self.read()
 
     @rule(
-        before=moves, between=st.tuples(moves, moves), after=moves,
+        before=moves, between=st.tuples(moves, moves), after=moves, settled=st.booleans(),
         hidden=st.none() | st.sampled_from(["open_orders", "completed", "executions"]),
     )  # fmt: skip
-    def ask(self, before: Moves, between: tuple[Moves, Moves], after: Moves, hidden: str | None) -> None:
+    def ask(self, before: Moves, between: tuple[Moves, Moves], after: Moves, settled: bool, hidden: str | None) -> None:
         """The books part by part, and life goes on between the question, the parts and the answer. A part may be
         missing; or nobody answers."""
+        self.traffic(before)
+        if settled:
+            self.wait(SETTLES, 0.2)
         asked = self.desk.journey.question(wanted=True)
         if asked is None:
             return
-        self.traffic(before)
         try:
             books = replace(self.broker.books(), completed=None, executions=None)
             self.traffic(between[0])
@@ -207,32 +209,32 @@ class BadLine(RuleBasedStateMachine):
         self.traffic(after[:3])
         self.do(lambda: self.desk.reconcile(books, asked))
 
-    @precondition(lambda self: self.broker.up and self.desk.state.open_positions)
+    @precondition(lambda self: self.broker.up)
     @rule(
-        which=place,
+        entry=st.booleans(),
         part=st.none() | st.integers(1, 2),
         places=st.lists(place, min_size=4, max_size=4),
         ask=st.booleans(),
     )
-    def race(self, which: int, part: int | None, places: list[int], ask: bool) -> None:
-        """A fill and a cancel of an exit meet at the exchange, are heard in any order, and at once more is wanted."""
-        self.close(which, part)
+    def race(self, entry: bool, part: int | None, places: list[int], ask: bool) -> None:
+        """A fill and a cancel of one order meet at the exchange, are heard in any order, and at once more is wanted."""
+        if entry:
+            self.enter(CALLS[0], 3)
+        else:
+            self.close(0, part)
         self.broker.arrive(len(self.broker.sent))
-        exits = [
-            key
-            for key, booked in self.broker.exchange.orders.items()
-            if booked.works and booked.order.side is Side.SELL
-        ]
-        if exits:
-            self.broker.fill(exits[-1], 1, "2.00")
-            self.do(lambda: self.desk.command(CancelOrder(by="desk", order=exits[-1])))
+        side = Side.BUY if entry else Side.SELL
+        works = [k for k, booked in self.broker.exchange.orders.items() if booked.works and booked.order.side is side]
+        if works:
+            self.broker.fill(works[-1], 1, "2.00")
+            self.do(lambda: self.desk.command(CancelOrder(by="desk", order=works[-1])))
             self.broker.arrive(len(self.broker.sent))
         for at in places:
             self.broker.hear(at)
             self.do(self.desk.listen)
         if ask:
             self.read()
-        self.close(which, None)
+        self.close(0, None)
         self.broker.arrive(len(self.broker.sent))
 
     @rule()
@@ -314,4 +316,4 @@ class BadLine(RuleBasedStateMachine):
 
 
 TestBadLine = BadLine.TestCase
-TestBadLine.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestBadLine.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
