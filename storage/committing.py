@@ -20,7 +20,7 @@ from storage import reading
 from storage.database import Database
 from storage.errors import ChainForked, EngineRunning, LedgerFailed, SpoolFull
 from storage.frames import Place
-from storage.line import BATCH, Line
+from storage.line import BATCH, DRAIN, Line
 from storage.overflow import Overflow
 from storage.rows import NOTHING, Entry
 from storage.writing import Writer, open_writer, transient
@@ -62,6 +62,8 @@ class Committer:
         """Loop time at which spooling began; None while the database takes everything itself."""
         self._reason = self._spool_problem = ""
         self._notice: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        """Looks whether the commit under way is slow."""
         self._keeping = 0
         """Writes to the spool under way."""
         self._catching_up = False
@@ -229,21 +231,23 @@ class Committer:
             self.line.leave(left)
 
     async def _write(self, writer: Writer, batch: Sequence[Entry]) -> None:
-        loop = asyncio.get_running_loop()
-
-        def look_again() -> None:
-            # If it was this loop that stood still, the answer may be here already and only has to be read.
-            nonlocal watch
-            watch = loop.call_later(min(_GRACE, self._stall), self._stalled)
-
-        watch = loop.call_later(self._stall, look_again)
+        self._look_at(self._stall, self._look_again)
         try:
             await writer.write(batch)
         finally:
-            watch.cancel()
+            self._look_at(None, self._stalled)
         last = next((entry.rows[-1] for entry in reversed(batch) if entry.rows), None)
         if last is not None:
             self.stored = Head(seq=last.seq, hash=last.hash, at=last.at)
+
+    def _look_at(self, seconds: float | None, look: Callable[[], None]) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = None if seconds is None else asyncio.get_running_loop().call_later(seconds, look)
+
+    def _look_again(self) -> None:
+        """If it was this loop that stood still, the answer may be here already and only has to be read."""
+        self._look_at(min(_GRACE, self._stall), self._stalled)
 
     def _stalled(self) -> None:
         self._spool_from_now(f"a commit takes longer than {self._stall * 1000:.0f} ms")
@@ -385,7 +389,7 @@ class Committer:
         assert overflow is not None, "only a spool is drained"
         writer = self._writer or await self._connect()
         self._wake.clear()
-        batch = await overflow.next(self.stored.seq, BATCH)
+        batch = await overflow.next(self.stored.seq, DRAIN)
         if batch:
             first = batch[0].rows[0]
             if first.prev_hash != self.stored.hash:

@@ -12,6 +12,8 @@ from storage.rows import Entry, Tail
 
 BATCH = 500
 """Facts a commit takes at most: more would keep the event loop busy for too long."""
+DRAIN = 1_000
+"""The same for what the spool has: as many facts are many commits fewer."""
 GROUP = (2_000, 8 << 20)
 """Facts and bytes that one fsync of the spool takes at most, so that nobody waits long for the others."""
 
