@@ -14,7 +14,7 @@ CORE = engine/domain/*,engine/decision/*,engine/pricing/*,engine/risk/rules*,eng
 TESTS ?= tests
 PYTEST = QT_QPA_PLATFORM=offscreen $(PY) -m pytest
 
-.PHONY: help run engine setup test check format coverage lock app clean
+.PHONY: help run engine setup test check soak format coverage lock app clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make engine    the same without a screen"
 	@echo "make test      run the tests"
 	@echo "make check     format, lint, types, architecture, tests"
+	@echo "make soak      play SEEDS seeds of the simulation (10000) and hunt the planted faults"
 	@echo "make coverage  branch coverage of the pure core; under 100 % fails"
 	@echo "make setup     .venv with everything that running and testing need"
 	@echo "make lock      resolve the dependencies of pyproject.toml anew, with hashes"
@@ -52,6 +53,11 @@ check: setup
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 	$(PYTEST) $(TESTS)
+
+SEEDS ?= 10000
+soak: setup
+	$(PY) -m tests.simulation.run --seeds $(SEEDS)
+	$(PY) -m tests.simulation.run --planted all --seeds 2000
 
 format: setup
 	$(PY) -m ruff format .

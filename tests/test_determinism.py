@@ -66,8 +66,8 @@ class Reader(ast.NodeVisitor):
     def _learn(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                self._imported[alias.asname or alias.name.partition(".")[0]] = alias.name if alias.asname else (
-                    alias.name.partition(".")[0]
+                self._imported[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else (alias.name.partition(".")[0])
                 )
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
@@ -101,7 +101,9 @@ class Reader(ast.NodeVisitor):
         # keys() & keys() is a set
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub | ast.BitXor):
             sides = (node.left, node.right)
-            return any(isinstance(s, ast.Call) and isinstance(s.func, ast.Attribute) and s.func.attr == "keys" for s in sides)
+            return any(
+                isinstance(s, ast.Call) and isinstance(s.func, ast.Attribute) and s.func.attr == "keys" for s in sides
+            )
         return isinstance(node, ast.Name | ast.Attribute) and _last_name(node) in self._sets
 
     def _full(self, node: ast.expr) -> str:
@@ -128,13 +130,21 @@ class Reader(ast.NodeVisitor):
             self._name(node, full)
 
     def _name(self, node: ast.AST, full: str) -> None:
-        if full in CLOCKS or full in ENVIRONMENT or full.startswith("secrets."):
-            self._note(node, full)
-        elif full in CHANCE - {"random.Random", "numpy.random.default_rng"}:
-            self._note(node, full)
-        elif full.startswith(("random.", "numpy.random.")) and full not in (
-            "random.Random", "numpy.random.default_rng", "numpy.random.Generator",
-        ):  # fmt: skip
+        if (
+            full in CLOCKS
+            or full in ENVIRONMENT
+            or full.startswith("secrets.")
+            or full in CHANCE - {"random.Random", "numpy.random.default_rng"}
+            or (
+                full.startswith(("random.", "numpy.random."))
+                and full
+                not in (
+                    "random.Random",
+                    "numpy.random.default_rng",
+                    "numpy.random.Generator",
+                )
+            )
+        ):
             self._note(node, full)
 
     def visit_Call(self, node: ast.Call) -> None:
@@ -167,7 +177,7 @@ class Reader(ast.NodeVisitor):
                 self._iterated(generator.iter, node)
         self.generic_visit(node)
 
-    visit_ListComp = visit_GeneratorExp = visit_DictComp = _comprehended
+    visit_ListComp = visit_GeneratorExp = visit_DictComp = _comprehended  # noqa: N815 - ast's names
 
     def visit_Starred(self, node: ast.Starred) -> None:
         if self._is_set(node.value) and id(node) not in self._harmless:

@@ -134,7 +134,7 @@ class PlayedWriter:
 
 
 async def open_writer(server: Server, *, former: int = 0) -> PlayedWriter:
-    while server.under_way:
+    while server.under_way:  # noqa: ASYNC110 - the server sends no word of it
         await asyncio.sleep(0.01)  # the lock is the former session's until its statement is done
     await asyncio.sleep(0.002)
     if not server.up:

@@ -92,7 +92,9 @@ class Judge:
         trigger = fact.ticket.trigger
         # A person may override with a signal that made a ticket before.
         if trigger is not None and not fact.ticket.by_hand:
-            hold(trigger not in self.triggers, "a trigger enters once", f"{fact.ticket.id}, {self.triggers.get(trigger)}")
+            hold(
+                trigger not in self.triggers, "a trigger enters once", f"{fact.ticket.id}, {self.triggers.get(trigger)}"
+            )
             self.triggers[trigger] = fact.ticket.id
 
     def _intended(self, fact: ev.OrderIntended) -> None:
@@ -163,7 +165,8 @@ class Judge:
                 ticket = state.tickets[order.ticket]
                 heat += ticket.max_loss * order.remaining / ticket.quantity
         heat += sum(
-            (ticket.max_loss for ticket in state.pending_tickets.values() if ticket.purpose is Purpose.ENTRY), Decimal(0)
+            (ticket.max_loss for ticket in state.pending_tickets.values() if ticket.purpose is Purpose.ENTRY),
+            Decimal(0),
         )
         limit = settings.risk.max_heat * equity
         hold(heat <= limit * HEAT_SLACK, "heat below its limit", f"{heat} over {limit} with {fact.order}")
@@ -172,7 +175,11 @@ class Judge:
 
     def handed(self, order: Order) -> None:
         """An order is given to the line."""
-        hold(self.venue.handed[order.id] == 1, "an intent is sent once", f"{order.id}: {self.venue.handed[order.id]} times")
+        hold(
+            self.venue.handed[order.id] == 1,
+            "an intent is sent once",
+            f"{order.id}: {self.venue.handed[order.id]} times",
+        )
         known = self.shadow.orders.get(order.id)
         hold(known is not None, "sent after its intent is durable", order.id)
         assert known is not None
@@ -192,13 +199,21 @@ class Judge:
         if working:
             account = self.venue.held()
             for contract, quantity in working.items():
-                hold(quantity <= account[contract], "never oversold", f"{contract.osi}: {quantity} offered, {account[contract]} held")
+                hold(
+                    quantity <= account[contract],
+                    "never oversold",
+                    f"{contract.osi}: {quantity} offered, {account[contract]} held",
+                )
 
     # --- senders ------------------------------------------------------------------------------------------------------
 
     def answered(self, seq: int, key: str) -> None:
         """A sender was told that its receipt is kept at this place."""
-        hold(seq <= self.disk.head.seq, "acknowledged is durable", f"{seq} was answered, the ledger ends at {self.disk.head.seq}")
+        hold(
+            seq <= self.disk.head.seq,
+            "acknowledged is durable",
+            f"{seq} was answered, the ledger ends at {self.disk.head.seq}",
+        )
         self.acknowledged[seq] = key
         self._is_kept(seq, key)
 
@@ -221,7 +236,9 @@ class Judge:
         hold(mine == theirs, "a halt stays latched over a restart", f"{theirs}, by the facts {mine}")
 
     def projections_are_a_fold(self, state: State) -> None:
-        hold(state.last_seq == self.shadow.last_seq, "projections are a fold", f"{state.last_seq} {self.shadow.last_seq}")
+        hold(
+            state.last_seq == self.shadow.last_seq, "projections are a fold", f"{state.last_seq} {self.shadow.last_seq}"
+        )
         for kind in ("account", "boards", "tickets", "orders", "positions", "heard"):
             mine, theirs = getattr(self.shadow, kind), getattr(state, kind)
             if mine != theirs:
@@ -264,7 +281,11 @@ class Judge:
             if order.state.is_open:
                 there = booked is not None and booked.state in (OrderState.WORKING, OrderState.PARTIALLY_FILLED)
                 waiting = order.state is OrderState.APPROVED and not self.venue.handed[order.id]
-                hold(there or waiting, "an order ends or is known to be open", f"{order.id} {order.state}, in the books {booked}")
+                hold(
+                    there or waiting,
+                    "an order ends or is known to be open",
+                    f"{order.id} {order.state}, in the books {booked}",
+                )
             elif booked is not None:
                 over = booked.state not in (OrderState.WORKING, OrderState.PARTIALLY_FILLED)
                 hold(over, "an order that is over works nowhere", f"{order.id} {order.state}, in the books {booked}")
@@ -305,7 +326,9 @@ class Judge:
         key = getattr(fact, "order", None)
         after = self.shadow.orders.get(key) if isinstance(key, str) else None
         if after is not None:
-            coverage.transitions[f"{before.state.value if before else 'none'} > {after.state.value} by {fact.kind}"] += 1
+            coverage.transitions[
+                f"{before.state.value if before else 'none'} > {after.state.value} by {fact.kind}"
+            ] += 1
         refusal = getattr(fact, "refusal", None)
         if refusal is not None:
             coverage.refusals[refusal.code.value] += 1

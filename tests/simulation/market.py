@@ -1,6 +1,7 @@
 """A small market that misbehaves: gaps, jumps, halts, and quotes that are stale, crossed, one-sided, too wide or gone.
 
-The Quotes port over two underlyings and a handful of contracts. Values are worked out when they are asked for, once per
+The Quotes port over two underlyings and a handful of contracts, exercised at expiry only: American prices cost more than
+all the rest of a run. Values are worked out when they are asked for, once per
 tick, so that a run costs little. Deterministic: every number comes from the seed and the virtual clock.
 """
 
@@ -17,7 +18,7 @@ from random import Random
 import numpy as np
 
 from engine.domain.chain import EPOCH, Chain
-from engine.domain.values import OptionContract, Quote, Right
+from engine.domain.values import OptionContract, Quote, Right, Style
 from engine.market.bars import Minutes
 from engine.pricing.time import expiry_moment
 from engine.sessions import Calendar, Session, new_york_day
@@ -77,7 +78,9 @@ def listing(symbol: str, first: date) -> Listing:
     step = level // 100
     expiries = EXPIRIES[first]
     contracts = tuple(
-        OptionContract(symbol=symbol, expiry=expiry, right=right, strike=Decimal(level + offset * step))
+        OptionContract(
+            symbol=symbol, expiry=expiry, right=right, strike=Decimal(level + offset * step), style=Style.EUROPEAN
+        )
         for expiry in expiries
         for offset in (-2, -1, 0, 1, 2)
         for right in Right
@@ -273,6 +276,7 @@ class HostileMarket:
             at=np.full(len(quotes), (known.at - EPOCH).total_seconds()),
             open_interest=listed.activity,
             volume=listed.activity,
+            style=Style.EUROPEAN,
         )
 
     def find(self, osi: str) -> OptionContract | None:

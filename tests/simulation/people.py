@@ -123,7 +123,9 @@ class Sender:
             direction = random.choice(("LONG", "SHORT"))
             planned += [(frame, direction) for frame in FRAMES]
             if random.random() < 0.3:
-                planned.insert(random.randrange(2, 5), (random.choice(FRAMES), "SHORT" if direction == "LONG" else "LONG"))
+                planned.insert(
+                    random.randrange(2, 5), (random.choice(FRAMES), "SHORT" if direction == "LONG" else "LONG")
+                )
         frame, direction = planned.pop(0)
         price = round(self.market.spot(symbol) * (1.0 if random.random() > 0.05 else 1.03), 2)
         if random.random() < 0.06:
@@ -224,4 +226,3 @@ class Persons:
 _WISHES = (
     *("open",) * 24, *("close",) * 14, *("override",) * 6, *("cancel",) * 5, *("halt",) * 2, "resume", "approve", "reject",
 )  # fmt: skip
-

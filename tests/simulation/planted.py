@@ -234,4 +234,3 @@ PLANTED: dict[str, Planted] = {
     "outside": Planted("a projection updated outside the transaction", _projection_outside),
 }
 """By a short name for the command line."""
-

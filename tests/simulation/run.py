@@ -104,7 +104,11 @@ def soak(first: int, count: int, processes: int, until: float | None, go_on: boo
     """Play seeds `first` and on, until the first that breaks a rule unless `go_on`; and the first not played."""
     total, waiting, following = Sum(), shares(first, count), first
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=warm) as pool:
-        running = {pool.submit(share, *one, not go_on): one for one in [next(waiting, None) for _ in range(2 * processes)] if one}
+        running = {
+            pool.submit(share, *one, not go_on): one
+            for one in [next(waiting, None) for _ in range(2 * processes)]
+            if one
+        }
         while running:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -161,7 +165,8 @@ def load(keep: Path, total: Sum) -> int | None:
 
 def save(keep: Path, total: Sum, following: int, wall: float) -> None:
     kept: dict[str, object] = {
-        name: getattr(total, name) for name in ("seeds", "facts", "signals", "orders", "crashes", "faults", "busy", "broken")
+        name: getattr(total, name)
+        for name in ("seeds", "facts", "signals", "orders", "crashes", "faults", "busy", "broken")
     }
     kept["coverage"] = {name: dict(getattr(total.coverage, name)) for name in Coverage.__slots__}
     kept["next"], kept["wall"] = following, wall
@@ -203,7 +208,9 @@ def _soak(asked: argparse.Namespace) -> int:
     total.add(done)
     if asked.keep is not None:
         save(asked.keep, total, following, wall)
-    print(f"{done.seeds:,} seeds in {wall:.1f} s on {asked.processes} processes: {done.seeds / wall:.1f} seeds a second")
+    print(
+        f"{done.seeds:,} seeds in {wall:.1f} s on {asked.processes} processes: {done.seeds / wall:.1f} seeds a second"
+    )
     print(
         f"in all {total.seeds:,} seeds, {total.facts:,} facts, {total.signals:,} signals, {total.orders:,} orders, "
         f"{total.faults:,} faults, {total.crashes:,} crashes; {1000 * total.busy / max(total.seeds, 1):.1f} ms of processor a seed"

@@ -250,9 +250,7 @@ class Venue:
         if quote is None or quote.bid is None or quote.ask is None or booked.state not in OPEN:
             return
         price = quote.ask if booked.side is Side.BUY else quote.bid
-        if booked.limit is not None and (
-            price > booked.limit if booked.side is Side.BUY else price < booked.limit
-        ):
+        if booked.limit is not None and (price > booked.limit if booked.side is Side.BUY else price < booked.limit):
             return
         quantity = booked.remaining
         if quantity > 1 and not self.quiet and (eager or self._random.random() < self.temper.partial):
