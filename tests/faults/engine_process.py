@@ -143,9 +143,7 @@ class EngineProcess:
 def clean(more: dict[str, str]) -> dict[str, str]:
     """The environment without what would make this another installation; compiled kernels are shared by all."""
     kept = {
-        k: v
-        for k, v in os.environ.items()
-        if k == VARIABLE or not k.startswith(("STRIKEDESK_", "DATABASE_", "PG"))
+        k: v for k, v in os.environ.items() if k == VARIABLE or not k.startswith(("STRIKEDESK_", "DATABASE_", "PG"))
     }
     return kept | more
 
