@@ -108,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     chain.set_defaults(run=_chain)
 
     ledger = commands.add_parser("ledger", help="verify, search, show, export, rebuild or replay the ledger")
-    ledger.add_argument("work", choices=["verify", "find", "show", "past", "export", "rebuild", "replay", "index"])
+    ledger.add_argument(
+        "work", choices=["verify", "find", "show", "past", "export", "import", "rebuild", "replay", "index"]
+    )
     ledger.add_argument(
         "target",
         nargs="?",
@@ -117,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
         help="show: a fact, ticket, order or position; find: words; past: a fact; export: OUT.csv, .jsonl or .parquet",
     )
     _question_options(ledger)
+    ledger.add_argument(
+        "--head", type=Path, metavar="FILE", help="verify: compare with the heads of the chain kept in this file"
+    )
     ledger.add_argument("--json", action="store_true")
     ledger.add_argument("--home", type=Path, metavar="DIR")
     ledger.set_defaults(run=_ledger)
@@ -264,7 +269,16 @@ def _chain(chosen: argparse.Namespace) -> int:
 def _ledger(chosen: argparse.Namespace) -> int:
     from app.commands.ledger import run_ledger
 
-    return run_ledger(Options(home=chosen.home), chosen.work, chosen.target, as_json=chosen.json, asked=_asked(chosen))
+    if chosen.head is not None and chosen.work != "verify":
+        raise UsageError(f"ledger {chosen.work}: --head is for verify")
+    return run_ledger(
+        Options(home=chosen.home),
+        chosen.work,
+        chosen.target,
+        as_json=chosen.json,
+        asked=_asked(chosen),
+        heads=chosen.head,
+    )
 
 
 def _asked(chosen: argparse.Namespace) -> LedgerAsked:

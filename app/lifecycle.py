@@ -15,6 +15,7 @@ import structlog
 
 from app.door import DeskDoor
 from app.following import follow
+from app.heads import HeadKeeper, heads_file
 from app.nightly import nightly
 from app.options import VERSION, UsageError
 from app.recorder import record
@@ -30,7 +31,9 @@ from engine.operations.story import words_of
 from storage.backup import backup
 from storage.database import Database, open_database
 from storage.embedded import EmbeddedPostgres
+from storage.heads import HeadFile
 from storage.ledger import PostgresLedger
+from storage.outbox import FileMessenger
 from storage.spool import Spool
 
 log = structlog.get_logger("lifecycle")
@@ -85,6 +88,14 @@ async def serve(asked: Asked, face: Face) -> None:
         try:
             engine = await build(asked, ledger, database)
             ledger.report_to(_reporter(engine, "ledger"))
+            heads = HeadKeeper(
+                ledger,
+                database,
+                HeadFile(heads_file(asked)),
+                FileMessenger(asked.home.outbox, engine.clock),
+                every=limits.head_facts,
+                report=_reporter(engine, "heads"),
+            )
             # The program itself is no garbage: looking through it would stop everything for a twentieth of a second.
             gc.freeze()
             # And what lives long afterwards is mostly values without cycles: whole collections are rarely worth their pause.
@@ -100,10 +111,14 @@ async def serve(asked: Asked, face: Face) -> None:
                     for name, work in (
                         ("following", follow(engine, database.app)),
                         ("recording", record(engine, database.app)),
+                        ("heads", heads.run(engine.clock, asked.calendar)),
                         ("backup", nightly(asked, SystemClock(), _reporter(engine, "backup"))),
                     )
                 ]
-                await _run(engine, ledger, face)
+                try:
+                    await _run(engine, ledger, face)
+                finally:
+                    await heads.keep()
                 for aside in asides:
                     aside.cancel()
                 if postgres is not None:

@@ -53,6 +53,14 @@ class Home:
         return self.root / "spool"
 
     @property
+    def heads(self) -> Path:
+        return self.root / "heads.txt"
+
+    @property
+    def outbox(self) -> Path:
+        return self.root / "outbox.jsonl"
+
+    @property
     def backups(self) -> Path:
         return self.root / "backups"
 

@@ -306,3 +306,12 @@ class Quotes(Protocol):
     def official_close(self, symbol: str, day: date) -> Decimal | None:
         """The closing price that options of that day settle against, once it is known."""
         ...
+
+
+class Messenger(Protocol):
+    """Brings words to the trader, away from this machine."""
+
+    async def tell(self, subject: str, text: str) -> None:
+        """Take a message over. Returns when a crash cannot lose it any more; delivery comes later, in order. Raises
+        `OSError` when it cannot be kept."""
+        ...

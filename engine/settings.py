@@ -222,6 +222,10 @@ class LedgerSettings(Section):
         10.0, ge=0, description="No order adds risk once the database is behind this long, seconds"
     )
     risk_facts: int = Field(5000, ge=1, description="... or this far, facts")
+    head_facts: int = Field(1000, ge=1, description="The chain's head leaves the database this often, facts")
+    head_file: str = Field(
+        "", description="File the heads are kept in, best on another disk; empty: heads.txt in the home"
+    )
 
 
 class PricingSettings(Section):

@@ -27,8 +27,10 @@ from engine.ports import Change
 from engine.state import State
 from storage import reading
 from storage.database import Database
+from storage.errors import EngineRunning
 from storage.export import export, format_of
-from storage.rebuild import rebuild
+from storage.importing import import_file
+from storage.rebuild import Fold, rebuild
 from storage.verify import verify
 
 _LAST = (1 << 63) - 1
@@ -38,23 +40,32 @@ Outcome = tuple[int, dict[str, Any], str]
 """Exit code, the result as JSON, and as a person reads it."""
 
 
-def run_ledger(options: Options, work: str, target: str, *, as_json: bool, asked: LedgerAsked | None = None) -> int:
+def run_ledger(
+    options: Options,
+    work: str,
+    target: str,
+    *,
+    as_json: bool,
+    asked: LedgerAsked | None = None,
+    heads: Path | None = None,
+) -> int:
     wanted = asked or LedgerAsked()
     works: dict[str, Callable[[Database, str], Awaitable[Outcome]]] = {
-        "verify": _verify,
+        "verify": lambda database, _: _verify(database, heads),
         "find": lambda database, _: find_facts(database, wanted),
         "show": _show,
         "past": lambda database, target: show_past(database, wanted, target),
         "index": lambda database, _: index(database),
+        "import": _import,
         "export": lambda database, target: _export(database, target, wanted.question),
         "rebuild": _rebuild,
         "replay": _replay,
     }
     with explained():
-        if target and work not in ("show", "find", "past", "export"):
+        if target and work not in ("show", "find", "past", "export", "import"):
             raise UsageError(f"ledger {work} {target}: takes nothing more")
         home = find_home(options.home)
-        if not os.environ.get("DATABASE_URL") and not home.database.exists():
+        if work != "import" and not os.environ.get("DATABASE_URL") and not home.database.exists():
             raise UsageError(f"{home.root}: no ledger there; a desk, an engine or a replay --home makes one")
         start = ask(options, with_secrets=False)
         code, result, text = asyncio.run(_on_database(start, works[work], target))
@@ -67,8 +78,11 @@ async def _on_database(asked: Asked, work: Callable[[Database, str], Awaitable[O
         return await work(database, target)
 
 
-async def _verify(database: Database, target: str) -> Outcome:
-    found = await verify(database)
+async def _verify(database: Database, heads: Path | None) -> Outcome:
+    try:
+        found = await verify(database, heads=heads)
+    except OSError as error:
+        raise UsageError(f"{heads}: cannot be read ({error.strerror})") from error
     problems = [str(problem) for problem in found.problems]
     head = found.head
     result = {
@@ -119,14 +133,33 @@ async def _export(database: Database, target: str, question: Question) -> Outcom
     return 0, {"facts": count, "file": str(path)}, f"{count} facts written to {path}"
 
 
-async def _rebuild(database: Database, target: str) -> Outcome:
+async def _import(database: Database, target: str) -> Outcome:
+    if not target:
+        raise UsageError("ledger import: which file? IN.csv, IN.jsonl or IN.parquet, as ledger export wrote it")
+    try:
+        done = await import_file(database, Path(target), _fold())
+    except (ValueError, EngineRunning) as error:
+        raise UsageError(f"ledger import: {error}") from error
+    result = {
+        "facts": done.facts, "skipped": done.skipped, "head": done.head.hash.hex(), "projections": done.projections,
+    }  # fmt: skip
+    there = f", {done.skipped} were there already" if done.skipped else ""
+    return 0, result, f"{done.facts} facts imported{there}, {done.projections} projection rows made of all"
+
+
+def _fold() -> Fold:
+    """The engine's own fold, from nothing."""
     state = State()
 
     def fold(fact: AnyFact) -> Sequence[Change]:
         state.apply(fact)
         return state.drain()
 
-    found = await rebuild(database, fold)
+    return fold
+
+
+async def _rebuild(database: Database, target: str) -> Outcome:
+    found = await rebuild(database, _fold())
     names = {"missing": found.missing, "unexpected": found.unexpected, "different": found.different}
     result = {
         "ok": found.ok,

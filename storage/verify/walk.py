@@ -7,37 +7,24 @@ connection and in a thread of their own, so that an engine may be at work beside
 
 from __future__ import annotations
 
-import struct
 import threading
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from typing import Any
 
-import msgspec
 import psycopg
 
 from engine.ports import Head
 from storage.dsn import connect_options, normal
 from storage.report import Fault, Report
-from storage.rows import GENESIS, NOTHING, key_from, stored_symbol, stored_text
+from storage.rows import GENESIS, NOTHING, plain_text
 from storage.verify.copied import copied
 from storage.verify.faults import Place, explain
-from storage.verify.headers import READERS
+from storage.verify.stretch import FACTS, LINKS, Stretch, sound
 
 STRETCH = 20_000
 """Facts of a stretch."""
 
-_FACTS = """COPY (
-    SELECT seq, prev_hash, hash, at,
-           ((cause IS NULL)::int + 2 * (symbol IS NULL)::int)::int2, coalesce(cause, 0), kind, coalesce(symbol, ''), body
-    FROM strikedesk.ledger WHERE seq > {after} AND seq <= {until} ORDER BY seq
-) TO STDOUT (FORMAT BINARY)"""
-# The links of a stretch as one value, in the very bytes in which the facts bring theirs: compared at once.
-_LINKS = """
-SELECT string_agg('\\x00000008'::bytea || int8send(seq) || '\\x00000020'::bytea || prev_hash || '\\x00000020'::bytea || hash,
-                  '' ORDER BY seq)
-FROM strikedesk.chain WHERE seq > %s AND seq <= %s"""
 _NEXT = """
 SELECT least((SELECT min(seq) FROM strikedesk.ledger WHERE seq > %s), (SELECT min(seq) FROM strikedesk.chain WHERE seq > %s))"""
 # Stretches lie in order in the tables: sorting each would cost as much as reading it.
@@ -46,13 +33,6 @@ SELECT set_config(name, value, true)
 FROM (VALUES ('enable_sort', 'off'), ('enable_bitmapscan', 'off'), ('max_parallel_workers_per_gather', '0')) v (name, value)"""
 _KEYS = "SELECT key, seq FROM strikedesk.dedupe ORDER BY seq, key"
 
-_FIXED = struct.Struct(">hiqi32si32siqihiqi")
-"""The first six columns with their lengths, and the length of `kind`."""
-_LENGTHS = (9, 8, 32, 32, 8, 2, 8)
-_LENGTH = struct.Struct(">i").unpack_from
-_LINK = slice(2, 2 + 84)
-"""Where a fact's number and hashes stand."""
-_SINCE_2000 = round((datetime(2000, 1, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
 _FIRST, _LAST = -(1 << 63), (1 << 63) - 1
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -78,6 +58,8 @@ class _Walk:
         self._report = report
         self._place = Place(0, GENESIS, None)
         self._heads = sorted((head for head in heads if head.seq > 0), key=lambda head: head.seq)
+        self._others: list[Head] = []
+        """Heads that are not what the ledger has there."""
         self._keys = keys
 
     def run(self, stop: threading.Event) -> None:
@@ -90,11 +72,12 @@ class _Walk:
             after = self._next(until)
         report, place = self._report, self._place
         for key, seq in self._keys.until(_LAST):
-            report.add(Fault.DEDUPE, f"key {key!r} names a fact that is not there", seq)
-        for head in self._heads:
-            report.add(
-                Fault.HEAD, f"the ledger ends here, but fact {head.seq} was known elsewhere", place.seq, place.since
-            )
+            report.add(Fault.DEDUPE, f"key {plain_text(key)!r} names a fact that is not there", seq)
+        # In the order of their facts: the first that does not fit is where the ledger and what was kept part.
+        self._misfit(self._others, "has another hash than the one kept elsewhere")
+        if self._heads:
+            ends = f"the ledger ends here, but fact {self._heads[0].seq} was known elsewhere"
+            self._misfit(self._heads, ends, (place.seq, place.since))
         report.head = Head(seq=place.seq, hash=place.hash, at=place.since) if place.seq else NOTHING
 
     def _next(self, after: int) -> int | None:
@@ -104,78 +87,31 @@ class _Walk:
 
     def _stretch(self, after: int, until: int) -> None:
         keys = list(self._keys.until(until))
-        expected: list[tuple[str, int]] = []
-        found = self._sound(after, until, expected) if after == self._place.seq else None
-        if found is not None and keys == expected:
-            links, self._place = found
-            self._report.facts += len(links)
-            hashes = {
-                one.seq: links[one.seq - after - 1][-32:] for one in self._heads if after < one.seq <= self._place.seq
-            }
+        found = self._sound(after, until) if after == self._place.seq else None
+        if found is not None and keys == found.keys:
+            self._place = Place(after + len(found.links), found.hash, found.at)
+            self._report.facts += len(found.links)
+            hashes = {one.seq: found.hash_of(one.seq) for one in self._heads if one.seq <= self._place.seq}
         else:
             hashes = explain(self._connection, (after, until), self._place, keys, self._report)
         while self._heads and self._heads[0].seq <= self._place.seq:
             head = self._heads.pop(0)
             if hashes.get(head.seq) != head.hash:
-                self._report.add(Fault.HEAD, _misfit(head, hashes), head.seq, head.at)
+                self._others.append(head)
 
-    def _sound(self, after: int, until: int, keys: list[tuple[str, int]]) -> tuple[list[bytes], Place] | None:
-        """The links of a stretch in which all is well and where it ends, and into `keys` the keys it must have; None
-        for any other.
+    def _misfit(self, heads: Sequence[Head], text: str, where: tuple[int, datetime | None] | None = None) -> None:
+        if heads:
+            later = f"; {len(heads) - 1} heads kept after it do not fit either" if len(heads) > 1 else ""
+            self._report.add(Fault.HEAD, text + later, *(where or (heads[0].seq, heads[0].at)))
 
-        Nothing here may be lenient: whatever is not exactly what this program writes goes to the closer look.
-        """
-        seq, digest = after, self._place.hash
-        links: list[bytes] = []
-        symbols: dict[str, bytes] = {}
-        found = at = 0
-        rows = copied(self._connection.pgconn, _FACTS.format(after=after, until=until))
-        for data in rows:
-            try:
-                (
-                    columns, of_seq, found, of_prev, previous, of_hash, stored, of_at, at,
-                    of_flags, flags, of_cause, cause, of_kind,
-                ) = _FIXED.unpack_from(data)  # fmt: skip
-                seq += 1
-                if (columns, of_seq, of_prev, of_hash, of_at, of_flags, of_cause) != _LENGTHS or found != seq:
-                    return None
-                begin = _FIXED.size + of_kind
-                reader = READERS[data[_FIXED.size : begin]]
-                begin += 4
-                end = begin + _LENGTH(data, begin - 4)[0]
-                symbol, body = data[begin:end], data[end + 4 :]
-                header = reader.decode(body)
-            except (struct.error, KeyError, msgspec.DecodeError, UnicodeDecodeError, ValueError):
-                return None
-            if previous != digest or sha256(previous + body).digest() != stored:
-                return None
-            digest = stored
-            said = reader.symbol(header) if reader.symbol is not None else ""
-            if said not in symbols:
-                symbols[said] = (stored_symbol(said) or "").encode()
-            if (
-                header.seq != seq
-                or header.fact != reader.kind
-                or (header.cause or 0) != cause
-                or (header.cause is None) + 2 * (not symbols[said]) != flags
-                or symbols[said] != symbol
-                or header.at.timestamp() != (at + _SINCE_2000) / 1_000_000
-            ):
-                return None
-            if reader.key:
-                keys.append((stored_text(key_from(header.receipt.key, seq)), seq))
-            links.append(data[_LINK])
-        row = self._connection.execute(_LINKS, [after, until], binary=True).fetchone()
-        if not links or row is None or row[0] != b"".join(links):
+    def _sound(self, after: int, until: int) -> Stretch | None:
+        """What a stretch in which facts and chain are as they must be says; None for any other."""
+        rows = copied(self._connection.pgconn, FACTS.format(after=after, until=until))
+        found = sound(rows, after, self._place.hash)
+        if found is None:
             return None
-        moment = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
-        return links, Place(seq, digest, moment)
-
-
-def _misfit(head: Head, hashes: dict[int, bytes]) -> str:
-    if head.seq in hashes:
-        return "has another hash than the one kept elsewhere"
-    return "was known elsewhere and is not there"
+        row = self._connection.execute(LINKS, [after, until], binary=True).fetchone()
+        return found if row is not None and row[0] == b"".join(found.links) else None
 
 
 class _Keys:
