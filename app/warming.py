@@ -78,24 +78,20 @@ def run_kernels(folder: Path | None) -> int:
 
 def serve_compiled(folder: Path | None = None) -> kernels.State:
     """Machine code in this process before it goes on: for commands with much to compute. Half a minute once, when nothing is
-    kept yet, and a second afterwards. numpy serves where there can be none."""
+    kept yet, and a second afterwards. numpy serves where there can be none; a cache that cannot be written is no fault."""
     folder = folder if folder is not None else cache_folder()
     kept = private(folder)
     kernels.prepare(folder if kept else None)
     with contextlib.ExitStack() as stack:
         if kept:
-            fcntl.flock(stack.enter_context((folder / "lock").open("w")), fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):
+                fcntl.flock(stack.enter_context((folder / "lock").open("w")), fcntl.LOCK_EX)
         state = kernels.warm()
         if kept and state.serving is kernels.Serving.COMPILED and not state.reason:
-            (folder / runtime.fingerprint() / COMPLETE).touch()
+            # Where the code was there from before, under another folder, there is nothing here to call complete.
+            with contextlib.suppress(OSError):
+                (folder / runtime.fingerprint() / COMPLETE).touch()
     return state
-
-
-def warm_at_once(*, allowed: bool = True, folder: Path | None = None) -> None:
-    """For programs that price as soon as they start (replays): wait until it is compiled or loaded. The bits are the same either way."""
-    folder = folder if folder is not None else cache_folder()
-    kernels.prepare(folder if private(folder) else None, allow_compiler=allowed)
-    kernels.warm()
 
 
 async def warm(ready: asyncio.Event, *, allowed: bool = True, folder: Path | None = None) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 
 from app.commands.table_file import RowError, TableError, choice, number, open_table, open_target, text_of
 from app.warming import serve_compiled
-from engine.pricing import styles
+from engine.pricing import escrowed, styles
+from engine.pricing.dividends import CashDividend
 from engine.pricing.european import DAYS_A_YEAR
 from engine.pricing.implied import IvStatus
 
@@ -38,7 +39,7 @@ class _Row:
     fault: str = ""
     terms: tuple[float, ...] = ()
     """spot, strike, t, r, q, vol, price (NaN where not given), call, american."""
-    dividends: tuple[tuple[float, float], ...] = ()
+    dividends: tuple[CashDividend, ...] = ()
 
 
 def price_file(source: Path, target: Path, errors: TextIO, *, raw: bool = False) -> int:
@@ -122,7 +123,7 @@ def _terms(cells: Mapping[str, str], kept: Cells) -> _Row:
     )
 
 
-def _dividends(text: str, t: float) -> tuple[tuple[float, float], ...]:
+def _dividends(text: str, t: float) -> tuple[CashDividend, ...]:
     """Times (years) and amounts before `t`, earliest first. Raises `RowError`."""
     found = []
     for part in filter(None, (one.strip() for one in text.split(";"))):
@@ -131,47 +132,60 @@ def _dividends(text: str, t: float) -> tuple[tuple[float, float], ...]:
             raise RowError(f"dividend {part!r} is not t:amount")
         pair = {"dividend's t": when.strip(), "dividend's amount": amount.strip()}
         found.append((number(pair, "dividend's t", least=0.0), number(pair, "dividend's amount", least=0.0)))
-    return tuple(sorted((when, amount) for when, amount in found if 0 < when <= t and amount > 0))
+    return tuple(sorted(CashDividend(when, amount) for when, amount in found if 0 < when < t and amount > 0))
 
 
 def _answers(batch: list[_Row], *, raw: bool) -> list[Cells]:
     """The answers of a batch, a list of cells per row."""
     answers: list[Cells] = [[""] * (len(ANSWERS) - 1) + [BAD_ROW] for _ in batch]
-    groups: dict[tuple[tuple[float, float], ...], list[int]] = {}
+    plain = [at for at, row in enumerate(batch) if not row.fault and not row.dividends]
+    # Cash dividends: contracts with the same underlying terms are priced together.
+    groups: dict[tuple[object, ...], list[int]] = {}
     for at, row in enumerate(batch):
-        if not row.fault:
-            groups.setdefault(row.dividends, []).append(at)
-    for _, rows in groups.items():
-        for at, cells in zip(rows, _priced([batch[at].terms for at in rows], raw=raw), strict=True):
+        if row.dividends:
+            spot, _, t, r, q, _, _, _, american = row.terms
+            groups.setdefault((spot, t, r, q, american, row.dividends), []).append(at)
+    for rows in filter(None, (plain, *groups.values())):
+        for at, cells in zip(rows, _priced([batch[at] for at in rows], raw=raw), strict=True):
             answers[at] = cells
     return answers
 
 
-def _priced(terms: list[tuple[float, ...]], *, raw: bool) -> list[Cells]:
-    spot, strike, t, r, q, vol, given, call, american = np.array(terms, np.float64).T
-    is_call, early = call > 0, american > 0
+def _priced(rows: list[_Row], *, raw: bool) -> list[Cells]:
+    """Rows without dividends, or rows that share everything but strike, vol, price and right."""
+    spot, strike, t, r, q, vol, given, call, american = np.array([row.terms for row in rows], np.float64).T
+    is_call, early, paid = call > 0, american > 0, rows[0].dividends
     quoted = np.isfinite(given)
     iv, reason = vol.copy(), np.full(len(vol), OK, object)
     if quoted.any():
-        found = styles.implied_vol(
-            given[quoted], spot[quoted], strike[quoted], t[quoted], r[quoted], q[quoted], is_call[quoted], early[quoted]
-        )
+        if paid:
+            found = escrowed.implied_vols(
+                given[quoted], spot[0], strike[quoted], t[0], r[0], q[0], is_call[quoted], bool(early[0]), paid
+            )
+        else:
+            found = styles.implied_vol(
+                given[quoted],
+                spot[quoted],
+                strike[quoted],
+                t[quoted],
+                r[quoted],
+                q[quoted],
+                is_call[quoted],
+                early[quoted],
+            )
         iv[quoted] = found.vol
         reason[quoted] = [OK if code == IvStatus.CONVERGED else IvStatus(code).name.lower() for code in found.status]
     used = np.where(np.isfinite(vol), vol, iv)
-    greeks = styles.greeks(spot, strike, t, r, q, used, is_call, early)
+    if paid:
+        greeks = escrowed.greeks(spot[0], strike, t[0], r[0], q[0], used, is_call, bool(early[0]), paid)
+    else:
+        greeks = styles.greeks(spot, strike, t, r, q, used, is_call, early)
     # A price without a vol is still a price; its Greeks are not known.
     value = np.where(np.isfinite(used), greeks.value, given)
-    scale = (1.0, DAYS_A_YEAR, 100.0, 100.0) if raw else (1.0, 1.0, 1.0, 1.0)
+    reason[np.isfinite(used) & ~np.isfinite(value)] = "dividends_exceed_spot" if paid else "bad_input"
+    per_year, per_one = (DAYS_A_YEAR, 100.0) if raw else (1.0, 1.0)
     columns = (
-        value,
-        greeks.delta,
-        greeks.gamma,
-        greeks.theta * scale[1],
-        greeks.vega * scale[2],
-        greeks.rho * scale[3],
-        iv,
-    )
-    return [
-        [*map(text_of, row[:-1]), row[-1]] for row in zip(*(column.tolist() for column in columns), reason, strict=True)
-    ]
+        value, greeks.delta, greeks.gamma, greeks.theta * per_year, greeks.vega * per_one, greeks.rho * per_one, iv,
+    )  # fmt: skip
+    lists = (column.tolist() for column in columns)
+    return [[*map(text_of, row[:-1]), row[-1]] for row in zip(*lists, reason, strict=True)]
