@@ -10,7 +10,7 @@ FAULTS = (
     "late word", "doubled word", "reordered words", "dropped word", "word lost while disconnected", "partial fill",
     "fill before acknowledgement", "late fill after cancel", "rejected", "expired at the exchange",
     "1100 disconnected", "1101 data lost", "1102 data kept", "broker id given out again",
-    "handed over while disconnected", "handed over and lost",
+    "traded elsewhere", "handed over while disconnected", "handed over and lost",
     "failed evidence", "evidence in part", "slow evidence", "evidence while disconnected",
     # the market
     "crossed quotes", "stale quotes", "one-sided quotes", "wide quotes", "no quotes", "halted", "locked quotes",

@@ -56,6 +56,7 @@ class Judge:
     cash: Decimal = Decimal(0)
     held: Counter[OptionContract] = field(default_factory=Counter)
     executions: dict[str, ev.OrderFilled] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
     keys: dict[str, int] = field(default_factory=dict)
     triggers: dict[int, str] = field(default_factory=dict)
     acknowledged: dict[int, str] = field(default_factory=dict)
@@ -114,6 +115,13 @@ class Judge:
         self.cash -= found.quantity * found.price * found.contract.multiplier * found.side.sign + found.fees
         hold(self.held[found.contract] >= 0, "never less than nothing held", f"{found.contract.osi} after {fact.seq}")
         self._cash_adds_up(fact.seq)
+
+    def _foreign(self, fact: ev.ForeignExecutionSeen) -> None:
+        """What others did in the account is noted once and is nobody's position."""
+        hold(fact.execution not in self.foreign, "a foreign execution is noted once", fact.execution)
+        mine = [one.id for one in self.venue.executions if one.id == fact.execution]
+        hold(not mine, "our executions are ours", f"{fact.execution}: {fact.why}")
+        self.foreign.add(fact.execution)
 
     def _settled(self, fact: ev.ContractSettled) -> None:
         hold(
@@ -205,6 +213,17 @@ class Judge:
                     f"{contract.osi}: {quantity} offered, {account[contract]} held",
                 )
 
+    def told_fills_count(self, journey: Journey, told: list[tuple[float, str, str]], now: float) -> None:
+        """A fill that the engine heard of counts at once: the books are for what it did not hear."""
+        while told and told[0][0] < now:
+            _, key, execution = told.pop(0)
+            order = journey.state.orders.get(key)
+            hold(
+                order is not None and execution in order.executions,
+                "a fill that was heard counts",
+                f"{execution} of {key}",
+            )
+
     # --- senders ------------------------------------------------------------------------------------------------------
 
     def answered(self, seq: int, key: str) -> None:
@@ -267,6 +286,8 @@ class Judge:
     def _fills_are_the_brokers(self) -> None:
         missing = [one.id for one in self.venue.executions if one.id not in self.executions]
         hold(not missing, "the broker's executions are the ledger's fills", f"missing {missing[:5]}")
+        unseen = [one.execution for one in self.venue.foreign if one.execution not in self.foreign]
+        hold(not unseen, "foreign executions are noted", unseen[:5])
 
     def _positions_are_fills(self) -> None:
         mine: Counter[OptionContract] = Counter()
@@ -346,6 +367,7 @@ _RULES: dict[type[Any], Any] = {
     ev.TicketOpened: Judge._a_trigger_enters_once,
     ev.OrderIntended: Judge._intended,
     ev.OrderFilled: Judge._a_fill_is_an_execution,
+    ev.ForeignExecutionSeen: Judge._foreign,
     ev.ContractSettled: Judge._settled,
     ev.AccountOpened: Judge._account,
 }

@@ -153,9 +153,12 @@ class Persons:
     random: Random
     seen: Counter[str] = field(default_factory=Counter)
 
-    def think(self, state: State) -> Command | None:
+    def think(self, state: State, *, trading: bool) -> Command | None:
+        """`trading`: entries can be made now, as far as anybody sees; hardly anyone tries otherwise."""
         random = self.random
         wanted = random.choice(_WISHES)
+        if wanted in ("open", "override") and not trading and random.random() < 0.9:
+            return None
         by = random.choice(("desk", "http"))
         if state.pending_tickets and random.random() < 0.6:
             wanted = random.choice((*("approve",) * 5, "reject", "approve changed"))

@@ -23,7 +23,7 @@ from engine.journey.conductor import Conductor
 from engine.journey.hearing import Known
 from engine.journey.step import Step
 from engine.orders import guard
-from engine.ports import BrokerAway, BrokerReport, Evidence, Filled
+from engine.ports import BrokerAway, BrokerReport, BrokerWord, Evidence, Filled
 from engine.sessions import new_york_day
 from engine.state import State
 from storage.overflow import Overflow
@@ -175,7 +175,10 @@ def _ids_given_out_again() -> list[Undo]:
     """Words are taken for the order that the broker's number was last given to."""
     real = HostileBroker.say
 
-    def say(self: HostileBroker, word: BrokerReport, *, hold_back: bool = False) -> None:
+    def say(self: HostileBroker, word: BrokerWord, *, hold_back: bool = False) -> None:
+        if not isinstance(word, BrokerReport):
+            real(self, word, hold_back=hold_back)
+            return
         meant = next(booked for booked in reversed(self.venue.orders) if booked.ref == word.order)
         latest = next(booked for booked in reversed(self.venue.orders) if booked.broker_id == meant.broker_id)
         real(self, replace(word, order=latest.ref), hold_back=hold_back)

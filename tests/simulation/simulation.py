@@ -72,7 +72,7 @@ STARTS = (  # hours and minutes after the open, UTC offsets left to the calendar
 
 @cache
 def settings_of(profile: int) -> Settings:
-    return with_overrides(Settings(), PROFILES[profile])
+    return with_overrides(Settings(), {"market.max_quote_age_0dte": "4.5", **PROFILES[profile]})
 
 
 @dataclass(slots=True)
@@ -359,6 +359,10 @@ class Simulation:
     def _tick(self) -> None:
         self.market.tick(self.timeline.time)
         self._guarded(self.venue.tick)
+        life = self.life
+        if life is not None and life.conductor is not None:
+            journey, told = life.conductor.journey, life.broker.told
+            self._guarded(lambda: self.judge.told_fills_count(journey, told, self.timeline.time))
         self._hours()
         if not self.resting and (self._reached() or self.timeline.time > LONGEST):
             self._rest()
@@ -436,7 +440,11 @@ class Simulation:
         pace = self.pace if self.judge.orders < ORDERS else 3 * self.pace
         life = self.life
         if life is not None and life.conductor is not None:
-            command = self.persons.think(life.conductor.journey.state)
+            state, now = life.conductor.journey.state, self.clock.now()
+            session = CALENDAR.session_at(now)
+            trades = session is not None and session.open < now < session.close - timedelta(minutes=5)
+            link = state.link
+            command = self.persons.think(state, trading=trades and link is not None and link.ready)
             if command is not None:
                 life.loop.create_task(self._command(life, life.conductor, command))
         self.timeline.after(self.persons.random.expovariate(1.0 / pace), self._person)
@@ -455,7 +463,7 @@ class Simulation:
         if self.resting:
             return
         random, life = self._fault_random, self.life
-        kind = random.choice(("line", "line", "line", "stall", "away", "word", "skip", "gateway"))
+        kind = random.choice(("line", "line", "line", "stall", "away", "word", "skip", "gateway", "foreign"))
         if life is not None:
             if kind in ("line", "gateway") and life.broker.line.up:
                 life.broker.break_line()
@@ -475,6 +483,9 @@ class Simulation:
                 ledger = life.ledger
                 ledger.leave()
                 self.timeline.after(random.choice((2.0, 8.0, 25.0)), ledger.come_back)
+        if kind == "foreign":
+            self.noted("traded elsewhere")
+            self.venue.trade_elsewhere()
         if kind == "skip":
             self._skip(random.choice((timedelta(minutes=2), timedelta(minutes=15), self._to_the_close())))
         self.timeline.after(random.expovariate(1.0 / 10.0) + 5.0, self._fault)

@@ -23,13 +23,13 @@ from engine.ports import (
     BrokerAway,
     BrokerExecution,
     BrokerOrder,
-    BrokerReport,
     BrokerWord,
     Cancelled,
     Disconnected,
     Evidence,
     Expired,
     Filled,
+    ForeignFilled,
     Reconnected,
     Rejected,
     Sink,
@@ -119,6 +119,8 @@ class Venue:
     ) -> None:
         self.orders: list[Booked] = []
         self.executions: list[Execution] = []
+        self.foreign: list[BrokerExecution] = []
+        """Executions in the account that no order of ours made."""
         self.handed: Counter[str] = Counter()
         """How often each of our ids was handed over, arrived or not."""
         self.since = now()
@@ -155,6 +157,22 @@ class Venue:
     def roll_back(self) -> None:
         """The gateway restarted and forgot which ids it gave out."""
         self._next_id = max(1, self._next_id - self._random.randint(1, 6))
+
+    def trade_elsewhere(self) -> None:
+        """Somebody trades in the same account by telephone: nothing of ours."""
+        contract = self._random.choice(self._market.contracts("NVDA"))
+        execution = BrokerExecution(
+            execution=f"X{len(self.foreign) + 1}",
+            order="",
+            at=self._now(),
+            what=contract.osi,
+            side=Side.BUY,
+            quantity=self._random.randint(1, 3),
+            price=Decimal("1.25"),
+            fees=FEE,
+        )
+        self.foreign.append(execution)
+        self._say(ForeignFilled(at=execution.at, execution=execution))
 
     # --- orders arrive ----------------------------------------------------------------------------------------------
 
@@ -283,7 +301,7 @@ class Venue:
             hold_back=hold_back,
         )
 
-    def _say(self, word: BrokerReport, *, hold_back: bool = False) -> None:
+    def _say(self, word: BrokerWord, *, hold_back: bool = False) -> None:
         if self.adapter is not None:
             self.adapter.say(word, hold_back=hold_back)
 
@@ -296,7 +314,7 @@ class Venue:
         return tuple(_in_book(booked) for booked in self.orders if booked.state not in OPEN)
 
     def all_executions(self) -> tuple[BrokerExecution, ...]:
-        return tuple(
+        ours = tuple(
             BrokerExecution(
                 execution=one.id,
                 order=one.ref,
@@ -309,6 +327,7 @@ class Venue:
             )
             for one in self.executions
         )
+        return ours + tuple(self.foreign)
 
 
 def _in_book(booked: Booked) -> BrokerOrder:
@@ -339,6 +358,8 @@ class HostileBroker:
     name: str = "hostile"
     durable_handover: bool = True
     settle_seconds: float = SETTLES
+    told: list[tuple[float, str, str]] = field(default_factory=list)
+    """Fills that this engine was told of and that were not checked yet: when, order, execution."""
     _sink: Sink | None = None
     _last: float = 0.0
 
@@ -414,7 +435,7 @@ class HostileBroker:
 
         self.timeline.after(self.random.uniform(0.5, SETTLES * 0.8) if late else self.random.uniform(0.001, 0.1), there)
 
-    def say(self, word: BrokerReport, *, hold_back: bool = False) -> None:
+    def say(self, word: BrokerWord, *, hold_back: bool = False) -> None:
         if self.line.dead:
             return
         if not self.line.up:
@@ -430,7 +451,7 @@ class HostileBroker:
             self.noted("doubled word")
             self._on_its_way(word, delay + self.random.uniform(0.0, 5.0))
 
-    def _on_its_way(self, word: BrokerReport, delay: float) -> None:
+    def _on_its_way(self, word: BrokerWord, delay: float) -> None:
         broken = self.line.broken
         lost = self.random.random() < 0.7
         due = self.timeline.time + delay
@@ -450,6 +471,8 @@ class HostileBroker:
 
     def _hand(self, word: BrokerWord) -> None:
         if not self.line.dead and self._sink is not None:
+            if isinstance(word, Filled):
+                self.told.append((self.timeline.time, word.order, word.execution))
             self._sink(word)
 
     def break_line(self) -> None:
