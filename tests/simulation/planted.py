@@ -29,7 +29,7 @@ from engine.state import State
 from storage.overflow import Overflow
 from storage.rows import Entry
 from tests.simulation.ledger import FaultyLedger
-from tests.simulation.venue import HostileBroker
+from tests.simulation.line import HostileBroker
 
 Undo = Callable[[], None]
 
@@ -175,13 +175,13 @@ def _ids_given_out_again() -> list[Undo]:
     """Words are taken for the order that the broker's number was last given to."""
     real = HostileBroker.say
 
-    def say(self: HostileBroker, word: BrokerWord, *, hold_back: bool = False) -> None:
+    def say(self: HostileBroker, word: BrokerWord, hold_back: bool = False) -> None:
         if not isinstance(word, BrokerReport):
-            real(self, word, hold_back=hold_back)
+            real(self, word, hold_back)
             return
         meant = next(booked for booked in reversed(self.venue.orders) if booked.ref == word.order)
         latest = next(booked for booked in reversed(self.venue.orders) if booked.broker_id == meant.broker_id)
-        real(self, replace(word, order=latest.ref), hold_back=hold_back)
+        real(self, replace(word, order=latest.ref), hold_back)
 
     return [_set(HostileBroker, "say", say)]
 

@@ -25,8 +25,9 @@ from pathlib import Path
 
 from engine.pricing.kernels import runtime
 from tests.simulation.coverage import Coverage
+from tests.simulation.plan import Outcome
 from tests.simulation.planted import PLANTED
-from tests.simulation.simulation import Outcome, simulate
+from tests.simulation.simulation import simulate
 
 SHARE = 50
 """Seeds that a process takes at a time."""

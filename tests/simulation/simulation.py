@@ -10,19 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 
 from structlog.testing import capture_logs
 
-from engine.domain import events as ev
 from engine.domain.commands import Command
 from engine.domain.events import AnyFact
-from engine.domain.values import Policy
 from engine.intake.payloads import Heard, understand
 from engine.journey.conductor import Conductor
 from engine.journey.recovery import recover
@@ -31,82 +27,36 @@ from engine.journey.story import Journey
 from engine.market.bars import BarBook
 from engine.orders.fees import us_option_fees
 from engine.ports import LedgerAway
-from engine.settings import Settings, with_overrides
 from tests.builders_trading import CALENDAR
 from tests.simulation.coverage import Coverage
 from tests.simulation.database import Durable, ServedLedger, Server, folder, forget, played
 from tests.simulation.invariants import Judge, Violated
 from tests.simulation.ledger import Disk, FaultyLedger
+from tests.simulation.line import HostileBroker
 from tests.simulation.loop import Stuck, Timeline, VirtualLoop
 from tests.simulation.market import EXPIRIES, ExchangeTime, HostileMarket
 from tests.simulation.people import Alert, Persons, Sender
-from tests.simulation.venue import HostileBroker, Venue
-
-SIGNALS, ORDERS, FAULTS, CRASHES = 20, 10, 5, 1
-"""What every run holds at least."""
-LONGEST = 4000.0
-"""Seconds after which a run that has not come that far is called thin."""
-INTERVAL = 4.0
-"""Seconds between two looks of the engine at its market, and between two ticks of it."""
-REST = 30.0
-"""Seconds without a fault before the reckoning."""
-SERVED = 4
-"""Every so many seeds run on the real committer and spool."""
-REBUILT = 16
-"""Every so many seeds the ledger is read back from its text and folded from zero."""
-
-PROFILES: tuple[dict[str, str], ...] = (
-    {"account.cash": "400000", "risk.cooldown_minutes": "1"},
-    {"account.cash": "1000000", "risk.cooldown_minutes": "0", "exits.mark_seconds": "20"},
-    {"account.cash": "100000", "risk.max_heat": "0.03", "risk.symbol_heat": "0.9", "risk.drawdown_halt": "0.03"},
-    {
-        "account.cash": "600000", "exits.stop_loss": "0.15", "exits.profit_target": "0.15", "exits.trail_arm": "0.08",
-        "exits.trail_points": "0.04", "exits.max_hold_sessions": "1", "risk.cooldown_minutes": "0",
-    },
-)  # fmt: skip
-POLICIES = (Policy.AUTO, Policy.AUTO, Policy.AUTO_PAPER, Policy.MANUAL)
-STARTS = (  # hours and minutes after the open, UTC offsets left to the calendar
-    timedelta(hours=1), timedelta(hours=3), timedelta(minutes=1), timedelta(hours=2, minutes=40),
-)  # fmt: skip
-
-
-@cache
-def settings_of(profile: int) -> Settings:
-    return with_overrides(Settings(), {"market.max_quote_age_0dte": "4.5", **PROFILES[profile]})
-
-
-@dataclass(slots=True)
-class Life:
-    """One process: from its start to its crash."""
-
-    number: int
-    loop: VirtualLoop
-    ledger: FaultyLedger | ServedLedger
-    broker: HostileBroker
-    conductor: Conductor | None = None
-    """Set once it serves."""
-    posted: dict[int, Alert] = field(default_factory=dict)
-    """Alerts that wait for their answer, by a running number."""
-    count: int = 0
-    dead: bool = False
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of one seed."""
-
-    seed: int
-    digest: str = ""
-    """Of the whole ledger."""
-    signals: int = 0
-    orders: int = 0
-    faults: int = 0
-    crashes: int = 0
-    facts: int = 0
-    seconds: float = 0.0
-    violation: str = ""
-    rule: str = ""
-    coverage: Coverage = field(default_factory=Coverage)
+from tests.simulation.plan import (
+    CRASHES,
+    FAULTS,
+    INTERVAL,
+    LONGEST,
+    ORDERS,
+    POLICIES,
+    PROFILES,
+    REBUILT,
+    REST,
+    SERVED,
+    SIGNALS,
+    STARTS,
+    Life,
+    Outcome,
+    innermost,
+    line_of,
+    said,
+    settings_of,
+)
+from tests.simulation.venue import Venue
 
 
 class Simulation:
@@ -239,7 +189,7 @@ class Simulation:
             self.venue, self.timeline, self.clock.now, self._random(f"line {self.lives}"), self.noted, self._handed
         )
         life = self.life = Life(self.lives, loop, ledger, broker)
-        self.venue.adapter = broker
+        self.venue.hear = broker.say
         if self.lives > 1 and not self.resting and self._crash_random.random() < 0.2:
             loop.cut_after = self._crash_random.randint(1, 60)
         main = loop.create_task(self._engine(life), name="engine")
@@ -254,9 +204,9 @@ class Simulation:
         if loop.complaints:
             raise Violated("no error is lost", loop.complaints[0])
         if failed is not None:
-            cause = _innermost(failed)
+            cause = innermost(failed)
             if life.conductor is not None or not isinstance(cause, LedgerAway):
-                raise cause if isinstance(cause, Violated | Stuck) else Violated("the engine goes on", _said(cause))
+                raise cause if isinstance(cause, Violated | Stuck) else Violated("the engine goes on", said(cause))
             self.noted("start without a ledger")
         if not self.over:
             self.crashes += 1
@@ -268,7 +218,7 @@ class Simulation:
     def _die(self, life: Life) -> None:
         """Nothing of it reaches the world any more; then its tasks end."""
         life.dead = life.ledger.dead = life.broker.line.dead = True
-        self.venue.adapter = None
+        self.venue.hear = None
         life.loop.end()
         self.life = None
         for alert in life.posted.values():
@@ -328,7 +278,7 @@ class Simulation:
     def _made(self, facts: Sequence[AnyFact], journey: Journey) -> None:
         if self._tell is not None:
             for fact in facts:
-                self.tell(_line(fact))
+                self.tell(line_of(fact))
         try:
             self.judge.made(facts, journey)
         except Exception as error:  # noqa: BLE001 - whatever went wrong ends the run, and is its result
@@ -411,7 +361,7 @@ class Simulation:
             heard = self._read(alert)
             answer = await conductor.hear(heard)
         except Exception as error:  # noqa: BLE001 - a door that raises is a finding
-            self._break(Violated("a door never raises", _said(error)))
+            self._break(Violated("a door never raises", said(error)))
             return
         if life.dead:
             return
@@ -455,7 +405,7 @@ class Simulation:
             await conductor.command(command)
         except Exception as error:  # noqa: BLE001 - a door that raises is a finding
             if not life.dead:
-                self._break(Violated("a door never raises", _said(error)))
+                self._break(Violated("a door never raises", said(error)))
 
     # --- faults ---------------------------------------------------------------------------------------------------------
 
@@ -538,32 +488,6 @@ class Simulation:
 
 
 _NO_BARS = BarBook(CALENDAR, None, None)  # type: ignore[arg-type]  # only short forms ask it, and ours are exit notices
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _line(fact: AnyFact) -> str:
-    """A fact in one line of a run's story."""
-    shown = {
-        name: getattr(fact, name)
-        for name in ("order", "position", "execution", "quantity", "price", "limit", "reason", "side", "purpose")
-        if hasattr(fact, name)
-    }
-    if isinstance(fact, ev.TicketOpened):
-        shown = {"ticket": fact.ticket.id, "contract": fact.ticket.contract.osi, "quantity": fact.ticket.quantity}
-    if isinstance(fact, ev.DecisionMade):
-        shown = {"verdict": fact.decision.verdict.value, "direction": fact.decision.direction}
-    refusal = getattr(fact, "refusal", None)
-    text = " ".join(f"{name}={value}" for name, value in shown.items())
-    return f"{fact.seq:4d} {fact.kind} {text} {refusal.text if refusal is not None else ''}".rstrip()
 
 
 def simulate(seed: int, tell: Callable[[str], None] | None = None) -> Outcome:

@@ -15,10 +15,11 @@ import pytest
 
 from tests.simulation.coverage import FAULTS, Coverage
 from tests.simulation.loop import Stuck, Timeline, VirtualLoop
+from tests.simulation.plan import CRASHES, ORDERS, SIGNALS
+from tests.simulation.plan import FAULTS as MANY
 from tests.simulation.planted import PLANTED
 from tests.simulation.run import Sum
-from tests.simulation.simulation import CRASHES, ORDERS, SIGNALS, simulate
-from tests.simulation.simulation import FAULTS as MANY
+from tests.simulation.simulation import simulate
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOUND = {
