@@ -19,6 +19,7 @@ from engine.domain.values import Right, Style, money
 from engine.domain.views import ChainExpiry, ChainRow, ChainSide, ChainView, Face, FaceKind
 from engine.pricing import expiry_moment, styles, year_fraction
 from engine.pricing.contract import MIN_SECONDS_FOR_IV, MIN_VEGA_FOR_IV
+from engine.pricing.findings import Finding, FindingKind, Quotes, find_quotes
 from engine.pricing.implied import IvStatus
 from engine.pricing.terms import Terms
 from engine.pricing.time import SECONDS_A_YEAR
@@ -26,11 +27,16 @@ from engine.sessions import Calendar, new_york_day
 from engine.settings import MarketSettings
 from engine.views.seen import age
 
+FORWARD_ERROR = 0.01
+"""Dollars that the parity forward leaves open, for bounds that hang on it."""
+THIN = (FindingKind.ZERO_BID, FindingKind.NO_QUOTE)
+"""Far contracts without a side are ordinary; the missing vol says why."""
 SHOWN = 40
 """Strikes on each side of the forward; the far ones are left out."""
 
 WHY = {
-    IvStatus.NOT_A_PRICE: "no two-sided quote",
+    IvStatus.BAD_INPUT: "no two-sided quote",
+    IvStatus.EXERCISE_REGION: "worth exercising now: every low vol gives this price",
     IvStatus.EXPIRED: "expired",
     IvStatus.BELOW_INTRINSIC: "mid is below what exercise pays",
     IvStatus.NO_TIME_VALUE: "no time value left",
@@ -162,6 +168,10 @@ class _Expiry:
         )
         self.feeble = own & ~(self.greeks.vega >= MIN_VEGA_FOR_IV)
         self.own = own & ~self.feeble
+        self.found = self._contradictions()
+        self.said: dict[int, list[str]] = {}
+        for one in self.found:
+            self.said.setdefault(one.rows[0], []).append(one.text)
 
     def _other_side(self) -> FloatArray:
         """Vol of the other right of the same strike; NaN where it has none."""
@@ -194,10 +204,27 @@ class _Expiry:
 
     def findings(self) -> tuple[str, ...]:
         """What contradicts itself, each once."""
-        crossed = int(np.count_nonzero(self.bid > self.ask_))
-        below = int(np.count_nonzero(self.two_sided & (self.status == IvStatus.BELOW_INTRINSIC)))
-        said = [f"{crossed} crossed" if crossed else "", f"{below} under exercise value" if below else ""]
-        return tuple(one for one in said if one)
+        counts: dict[str, int] = {}
+        for one in self.found:
+            counts[one.kind.value.replace("_", " ")] = counts.get(one.kind.value.replace("_", " "), 0) + 1
+        return tuple(f"{count} {kind}" for kind, count in counts.items())
+
+    def _contradictions(self) -> list[Finding]:
+        """What could be traded for nothing at these quotes, or is hardly a quote: worst first. What is merely thin is left out."""
+        terms, discount = self.ask.terms, math.exp(-self.ask.terms.rate * self.t)
+        quotes = Quotes(
+            expiry=np.zeros(self.strike.shape, np.int64), strike=self.strike, is_call=self.is_call, bid=self.bid, ask=self.ask_,
+            american=self.ask.chain.style is Style.AMERICAN, spot=self._spots(),
+            forward=np.array([self.forward if terms.by_parity else np.nan]), error=np.array([FORWARD_ERROR]),
+            discount=np.array([discount]), dividends=np.array([max(self.model_spot - self.forward * discount, 0.0)]),
+        )  # fmt: skip
+        return [one for one in find_quotes(quotes) if one.kind not in THIN]
+
+    def _spots(self) -> tuple[float, float]:
+        """Least and greatest spot there may be: the underlying's own bid and ask, and what the forward means."""
+        quote = self.ask.chain.spot
+        sides = [float(side) for side in (quote.bid, quote.ask) if side is not None]
+        return min(*sides, self.model_spot), max(*sides, self.model_spot)
 
     def rows(self) -> tuple[ChainRow, ...]:
         place: dict[tuple[float, bool], int] = {
@@ -257,13 +284,7 @@ class _Expiry:
         return WHY.get(IvStatus(int(self.status[n])), "not found")
 
     def _marks(self, n: int, stale: float | None) -> tuple[str, ...]:
-        found = []
-        if self.bid[n] > self.ask_[n]:
-            found.append("crossed: bid over ask")
-        if self.bid[n] == self.ask_[n]:
-            found.append("locked: bid is the ask")
-        if self.two_sided[n] and self.status[n] in (IvStatus.BELOW_INTRINSIC, IvStatus.ABOVE_BOUND):
-            found.append(WHY[IvStatus(int(self.status[n]))])
+        found = list(dict.fromkeys(self.said.get(n, ())))
         if stale is not None:
             found.append("quote is stale")
         return tuple(found)
