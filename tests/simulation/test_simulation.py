@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.coverage import FAULTS, Coverage
+from tests.simulation.coverage import FAULTS, STATES, Coverage
 from tests.simulation.loop import Stuck, Timeline, VirtualLoop
 from tests.simulation.plan import CRASHES, ORDERS, SIGNALS
 from tests.simulation.plan import FAULTS as MANY
@@ -70,6 +70,7 @@ def test_a_planted_fault_is_found(name: str) -> None:
 def test_a_fault_that_was_never_met_is_named() -> None:
     coverage = Coverage()
     coverage.faults.update({fault: 1 for fault in FAULTS if fault != "torn frame"})
+    coverage.transitions.update({f"none > {state} by OrderIntended": 1 for state in STATES})
     assert coverage.never == ["torn frame"]
     total = Sum(coverage=coverage)
     total.add(Sum(seeds=1, broken=[(7, "a rule", "what")]))
