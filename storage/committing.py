@@ -231,6 +231,9 @@ class Committer:
             self.line.leave(left)
 
     async def _write(self, writer: Writer, batch: Sequence[Entry]) -> None:
+        first = next((entry.rows[0] for entry in batch if entry.rows), None)
+        if first is not None and first.prev_hash != self.stored.hash:
+            raise LedgerFailed(f"fact {first.seq} does not follow fact {self.stored.seq}, the database's last")
         self._look_at(self._stall, self._look_again)
         try:
             await writer.write(batch)
@@ -391,11 +394,6 @@ class Committer:
         self._wake.clear()
         batch = await overflow.next(self.stored.seq, DRAIN)
         if batch:
-            first = batch[0].rows[0]
-            if first.prev_hash != self.stored.hash:
-                raise ChainForked(
-                    f"fact {first.seq} of the spool does not follow fact {self.stored.seq}, the database's"
-                )
             # The last of it: what comes now may wait for the database instead of going round by the spool for ever.
             self._catching_up = self.line.head.seq - self.stored.seq <= BATCH
             await self._write(writer, batch)

@@ -18,6 +18,8 @@ from storage.rows import Entry, Row, StoredChange, plain_text, stored_text
 from storage.spool import Spool
 
 T = TypeVar("T")
+_PAGE = 250
+"""Facts that are read at a time: decoding them keeps the interpreter for a few milliseconds."""
 
 
 class Overlay:
@@ -83,7 +85,7 @@ class Overflow:
         if begin is None:
             return None
         after = begin.seq
-        while kept := await self._in_thread(lambda after=after: self.spool.read(after)):  # type: ignore[misc]
+        while kept := await self._in_thread(lambda after=after: self.spool.read(after, _PAGE)):  # type: ignore[misc]
             for one in kept:
                 self.overlay.add(one.changes, one.keys)
             last = kept[-1].rows[-1]
@@ -128,7 +130,7 @@ class Overflow:
     async def next(self, after: int, limit: int) -> list[Entry]:
         """The appends that follow fact `after`, up to `limit` facts; none when the database has them all."""
         self._forget(after)
-        while sum(len(kept.rows) for kept in self._pending) < limit and await self._fill(after):
+        while sum(len(kept.rows) for kept in self._pending) < limit and await self._fill(after, limit):
             self._forget(after)
         nobody: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # they were told already
         batch: list[Entry] = []
@@ -144,9 +146,9 @@ class Overflow:
         while self._pending and self._pending[0].rows[-1].seq <= stored:
             self._pending.popleft()
 
-    async def _fill(self, after: int) -> bool:
+    async def _fill(self, after: int, facts: int) -> bool:
         after = max(after, self._pending[-1].rows[-1].seq if self._pending else 0)
-        kept = await self._in_thread(lambda: self.spool.read(after))
+        kept = await self._in_thread(lambda: self.spool.read(after, facts))
         self._pending.extend(kept)
         return bool(kept)
 
@@ -157,7 +159,7 @@ class Overflow:
 
     async def rows(self, after: int) -> list[Row]:
         """Some facts that follow `after`, in order; none where the spool does not have the next."""
-        kept = await self._in_thread(lambda: self.spool.read(after))
+        kept = await self._in_thread(lambda: self.spool.read(after, _PAGE))
         found = [row for one in kept for row in one.rows if row.seq > after]
         return found if found and found[0].seq == after + 1 else []
 

@@ -175,21 +175,18 @@ class Spool:
 
     # --- reading and giving back ------------------------------------------------------------------------------------
 
-    def read(self, after: int) -> list[Kept]:
-        """The appends of the frame in which the fact after `after` is; none where that is not in the spool.
+    def read(self, after: int, facts: int = 1) -> list[Kept]:
+        """The appends of the frame in which the fact after `after` is, and of the next ones of its file until so many
+        `facts` were read; none where that fact is not in the spool.
 
         The first of them may lie at or before `after`. Raises `SpoolDamaged` when the file is not what was written.
         """
         for segment in self._segments:
             if not segment.frames or segment.frames[-1].after.seq <= after:
                 continue
-            frame = segment.frames[bisect_right(segment.frames, after, key=lambda one: one.after.seq)]
-            try:
-                with segment.path.open("rb") as file:
-                    file.seek(frame.offset)
-                    return decode(file.read(frame.end - frame.offset), frame)
-            except (Damage, ValueError, OSError) as error:
-                raise SpoolDamaged(f"{segment.path}: the spool at byte {frame.offset}: {error}") from error
+            first = bisect_right(segment.frames, after, key=lambda one: one.after.seq)
+            last = bisect_right(segment.frames, after + facts - 1, key=lambda one: one.after.seq)
+            return _read(segment.path, segment.frames[first : last + 1])
         return []
 
     def release(self, seq: int) -> None:
@@ -215,6 +212,18 @@ class Spool:
         if self._lock is not None:
             lock, self._lock = self._lock, None
             os.close(lock)
+
+
+def _read(path: Path, frames: list[Frame]) -> list[Kept]:
+    """The appends of frames that lie side by side."""
+    begin, end = frames[0].offset, frames[-1].end
+    try:
+        with path.open("rb") as file:
+            file.seek(begin)
+            data = memoryview(file.read(end - begin))
+        return [one for frame in frames for one in decode(data[frame.offset - begin : frame.end - begin], frame)]
+    except (Damage, ValueError, OSError) as error:
+        raise SpoolDamaged(f"{path}: the spool at bytes {begin} to {end}: {error}") from error
 
 
 def sync(file: int) -> None:

@@ -53,6 +53,11 @@ def rows_in(spool: Spool) -> list[Row]:
     return found
 
 
+def rows_of_file(spool: Spool) -> list[Row]:
+    """Of the first file."""
+    return [row for one in spool.read(0, 1 << 30) for row in one.rows]
+
+
 def reopened(filled: Filled) -> Spool:
     filled.spool.close()
     spool = Spool(filled.spool.folder)
@@ -123,6 +128,11 @@ def test_reading_begins_with_the_frame_that_holds_the_next_fact(tmp_path: Path) 
         found = [row for one in filled.spool.read(after) for row in one.rows]
         assert found[0].seq <= after + 1 <= found[-1].seq
     assert filled.spool.read(18) == []
+    # As many frames of a file at once as it takes.
+    first, second, *_ = [[row.seq for one in filled.spool.read(after, 7) for row in one.rows] for after in (0, 3)]
+    assert first == list(range(1, first[-1] + 1))
+    assert len(first) == min(9, len(rows_of_file(filled.spool)))
+    assert second[0] == 4
 
 
 def test_what_does_not_follow_is_refused(tmp_path: Path) -> None:

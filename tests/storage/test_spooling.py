@@ -141,6 +141,22 @@ async def test_everything_goes_by_the_spool_in_order_until_the_database_has_it_a
     await sound(database, last + 3)
 
 
+async def test_to_and_fro_with_every_commit_leaves_no_gap(database: Database, tmp_path: Path) -> None:
+    """Every commit counts as slow: to the spool and back with each of them, and facts come at every moment of it."""
+    async with spooling(database, tmp_path, stall=0) as ledger:
+        futures, last = [], 0
+        for _ in range(150):
+            for pause in range(4):
+                last += 1
+                futures.append(ledger.append([rejected(last)], [row(str(last % 5), str(last))], {}))
+                for _ in range(pause * 7):
+                    await asyncio.sleep(0)
+            await futures[-1]
+        await asyncio.gather(*futures)
+        await until(lambda: ledger.spooled is None)
+    await sound(database, last)
+
+
 async def test_a_server_without_a_free_connection_is_waited_for(database: Database, tmp_path: Path) -> None:
     name = part(database.dsn, "dbname")
     said: list[str] = []

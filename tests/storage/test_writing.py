@@ -30,9 +30,9 @@ from tests.storage.waiting import until
 
 
 @asynccontextmanager
-async def running(database: Database, **options: float) -> AsyncIterator[PostgresLedger]:
+async def running(database: Database, heartbeat: float = 2.0) -> AsyncIterator[PostgresLedger]:
     """An open ledger with its writer at work, closed at the end."""
-    ledger = PostgresLedger(database, **options)
+    ledger = PostgresLedger(database, heartbeat=heartbeat)
     await ledger.open()
     async with asyncio.TaskGroup() as group:
         group.create_task(ledger.run())
