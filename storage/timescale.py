@@ -7,7 +7,7 @@ need know which of both it is. A server that lists the extension but cannot load
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 OFFERED = "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'"
@@ -79,18 +79,28 @@ $$;
 """
 
 
-def choose_hypertable(connection: Connection) -> bool:
-    """Make the empty ledger a hypertable where the extension can be had. Whether it is one now."""
-    if connection.exec_driver_sql(OFFERED).scalar() is None or not connection.exec_driver_sql(EMPTY).scalar():
-        return False
+def choose_hypertable(connection: Connection) -> str:
+    """Make the empty ledger a hypertable where the extension can be had. Empty when it is one now, else why it is not."""
+    if connection.execute(text(OFFERED)).scalar() is None:
+        return "the server has no TimescaleDB"
+    if not connection.execute(text(EMPTY)).scalar():
+        return "the ledger had facts before"
     try:
         with connection.begin_nested():
-            connection.exec_driver_sql(EXTENSION)
-            if not connection.exec_driver_sql(USABLE).scalar():
-                return False
-            connection.exec_driver_sql(HYPERTABLE)
-            connection.exec_driver_sql(MAKE_CHUNK)
-    except DBAPIError:
-        # Listed but not loaded (shared_preload_libraries), or not ours to make: months of Postgres's own do as well.
-        return False
-    return True
+            connection.execute(text(EXTENSION))
+    except DBAPIError as error:
+        # Listed and not loaded (shared_preload_libraries), or not ours to make: Postgres's own months do as well.
+        return f"TimescaleDB cannot be loaded: {_first_line(error)}"
+    if not connection.execute(text(USABLE)).scalar():
+        return "this TimescaleDB cannot make chunks ahead"
+    try:
+        with connection.begin_nested():
+            connection.execute(text(HYPERTABLE))
+            connection.execute(text(MAKE_CHUNK))
+    except DBAPIError as error:
+        return f"TimescaleDB refuses: {_first_line(error)}"
+    return ""
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]

@@ -23,7 +23,7 @@ SELECT c.oid, c.relname AS name, c.relkind::text AS kind, c.relpersistence::text
        pg_get_expr(c.relpartbound, c.oid) AS bound, c.relrowsecurity OR c.relforcerowsecurity AS secured,
        c.relowner::regrole::text AS owner,
        (SELECT pg_get_constraintdef(k.oid) FROM pg_constraint k
-        WHERE k.conrelid = c.oid AND k.contype = 'c' AND pg_get_constraintdef(k.oid) LIKE '%% at %%' LIMIT 1) AS range,
+        WHERE k.conrelid = c.oid AND k.contype = 'c' AND pg_get_constraintdef(k.oid) ~ '\\mat\\M' LIMIT 1) AS range,
        EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhparent = to_regclass('strikedesk.ledger')) AS attached,
        ARRAY(SELECT i.inhparent::regclass::text FROM pg_inherits i
              WHERE i.inhrelid = c.oid AND i.inhparent IS DISTINCT FROM to_regclass('strikedesk.ledger')) AS parents,
@@ -54,6 +54,7 @@ SELECT p.proname AS name, p.prosrc AS body, l.lanname AS language, p.prosecdef A
 FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE p.pronamespace = to_regnamespace('strikedesk') AND p.proname = ANY (%s)"""
 _SETTINGS = "SELECT name, setting FROM pg_settings WHERE name = ANY (%s)"
+_MONTHS = "SELECT value FROM strikedesk.meta WHERE name = 'months'"
 _REST = "SELECT count(*) FROM ONLY strikedesk.ledger"
 
 GUARDS = {"no_change": 1 + 2 + 8 + 16, "no_truncate": 2 + 32}
@@ -119,6 +120,9 @@ async def check_guards(connection: Connection, report: Report) -> None:
     for text in problems:
         report.add(Fault.GUARD, text)
     report.notes.append(f"{sum(table.attached for table in tables)} monthly partitions")
+    row = await (await cursor.execute(_MONTHS)).fetchone()
+    if row is not None and "TimescaleDB " in row.value and "no TimescaleDB" not in row.value:
+        report.notes.append(row.value)
 
 
 def _of_table(table: Any, owner: str) -> list[str]:

@@ -4,6 +4,7 @@ Only a ledger without facts is made one: nothing is ever moved. There is no way 
 """
 
 from alembic import op
+from sqlalchemy import text
 
 from storage.timescale import choose_hypertable
 
@@ -14,4 +15,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    choose_hypertable(op.get_bind())
+    why_not = choose_hypertable(op.get_bind())
+    name = text("INSERT INTO strikedesk.meta (name, value) VALUES ('months', :value)")
+    op.get_bind().execute(name, {"value": f"partitions: {why_not}" if why_not else "chunks of a hypertable"})
