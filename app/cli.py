@@ -318,8 +318,9 @@ def _doctor(chosen: argparse.Namespace) -> int:
 
 
 def _kernels(chosen: argparse.Namespace) -> int:
-    from app.warming import run_kernels
+    from app.warming import LEAST_URGENT, run_kernels
 
+    os.nice(LEAST_URGENT)  # whatever is on the screen comes first
     return run_kernels(chosen.cache)
 
 

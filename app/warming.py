@@ -60,8 +60,6 @@ def complete(folder: Path) -> bool:
 def run_kernels(folder: Path | None) -> int:
     """The command `kernels`: compile into the cache and say what serves. 1 where there is no compiled code."""
     folder = folder if folder is not None else cache_folder()
-    with contextlib.suppress(OSError):
-        os.nice(LEAST_URGENT)
     kept = private(folder)
     kernels.prepare(folder if kept else None)
     with contextlib.ExitStack() as stack:

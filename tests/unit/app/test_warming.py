@@ -24,12 +24,12 @@ def _as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that the command has filled."""
-    made = tmp_path_factory.mktemp("cache") / "kernels"
-    assert warming.run_kernels(made) == 0
+def folder() -> Path:
+    """The cache that all tests share, filled by the command: compiling takes long, and is done once for each version."""
+    shared = warming.cache_folder()
+    assert warming.run_kernels(shared) == 0
     kernels.cool()
-    return made
+    return shared
 
 
 async def warmed(folder: Path, *, allowed: bool = True) -> kernels.State:

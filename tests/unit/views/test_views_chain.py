@@ -132,8 +132,8 @@ def test_what_has_no_vol_says_why_and_takes_its_greeks_from_the_other_side() -> 
     assert one_sided.delta == pytest.approx(1 + (side(view, 590.0, "put").delta or 0), abs=0.01)
     assert side(view, 584.0, "call").why == "mid is below what exercise pays"
     assert any("ask 14.10 below the least value" in one for one in side(view, 584.0, "call").marks)
-    assert side(view, 606.0, "call").marks == ("bid 5.00 above ask 4.90",)
-    assert side(view, 608.0, "call").marks[-1].startswith("bid and ask ")
+    assert "bid 5.00 above ask 4.90" in side(view, 606.0, "call").marks
+    assert any("bid and ask" in one for one in side(view, 608.0, "call").marks)
     assert side(view, 606.0, "call").iv is None
     assert "1 crossed" in view.findings
     assert "1 below intrinsic" in view.findings
