@@ -66,7 +66,9 @@ chain = Table(
     schema=SCHEMA,
 )
 dedupe = Table("dedupe", metadata, _need("key", Text, primary=True), _need("seq", BigInteger), schema=SCHEMA)
-Index("dedupe_seq", dedupe.c.seq, postgresql_using="brin", postgresql_with={"pages_per_range": 32, "autosummarize": "on"})
+Index(
+    "dedupe_seq", dedupe.c.seq, postgresql_using="brin", postgresql_with={"pages_per_range": 32, "autosummarize": "on"}
+)
 projection = Table(
     "projection",
     metadata,
