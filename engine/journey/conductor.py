@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 from typing import Protocol, TypeVar, runtime_checkable
@@ -24,6 +23,7 @@ from engine.intake.payloads import Heard
 from engine.journey.behind import behind, refused
 from engine.journey.enquiry import Enquiry
 from engine.journey.handing import hand_over
+from engine.journey.pulse import Pulse
 from engine.journey.step import Step
 from engine.journey.story import Journey
 from engine.ports import Broker, BrokerWord, Ledger, LedgerAway
@@ -43,9 +43,6 @@ YIELD = 0.1
 PAUSE = 0.005
 """Seconds between two symbols that are warmed up: signals go first."""
 
-MILESTONES = 4000
-"""How many of the last receipts' milestones are kept for the health panel and the benchmarks."""
-
 QUIET = 0.025
 """Seconds that weighing may wait for the senders to be answered first, when many come at once."""
 
@@ -55,36 +52,6 @@ class Matching(Protocol):
     """A broker that lives in this process and tries its resting orders when told (the paper broker)."""
 
     def match(self) -> None: ...
-
-
-@dataclass(slots=True)
-class Pulse:
-    """What the health panel and /metrics show of the conductor."""
-
-    steps: int = 0
-    facts: int = 0
-    slowest_step: float = 0.0
-    """Of the whole run, seconds."""
-    slowest_lately: float = 0.0
-    """Since `take_slowest` was last called, seconds."""
-    weighing: int = 0
-    warm: bool = False
-    """Every watched symbol's bars and chain are ready."""
-    last_receipt: float | None = None
-    """Loop time of the last receipt."""
-    milestones: deque[tuple[str, int, float]] = field(default_factory=lambda: deque(maxlen=MILESTONES))
-    """(`decided` or `filled`, seq of the receipt, `perf_counter` when that was durable), newest last."""
-
-    def note_step(self, took: float, facts: int) -> None:
-        self.steps += 1
-        self.facts += facts
-        self.slowest_step = max(self.slowest_step, took)
-        self.slowest_lately = max(self.slowest_lately, took)
-
-    def take_slowest(self) -> float:
-        """The slowest step since the last call, seconds: for who shows the recent past."""
-        took, self.slowest_lately = self.slowest_lately, 0.0
-        return took
 
 
 Watcher = Callable[[Sequence[AnyFact]], None]
