@@ -84,29 +84,32 @@ class Boundaries:
         if not full:
             vega.fill(np.nan)
             rho.fill(np.nan)
-        clean, odd = spots, None
-        if self._usual.size:
-            there = spots[self._usual]
-            if not (there > 0).all() or not np.isfinite(there).all():
-                # The kernels see a harmless number, and the answer is put in after them.
-                odd = self._usual[~((there > 0) & np.isfinite(there))]
-                clean = spots.copy()
-                clean[odd] = self.strike[odd]
+        fine = (spots > 0) & np.isfinite(spots)
+        # The kernels see a harmless number where the spot is none, and the answer is put in after them.
+        odd = np.flatnonzero(~fine)
+        clean = spots if not odd.size else np.where(fine, spots, 1.0)
         for piece in self._pieces:
             SHARED(
                 piece.order, piece.starts, clean, self.strike, self.vol, *piece[2:],
                 units.vol, units.time, units.rate, int(full), LANES, value, delta, gamma, vega, theta, rho,
             )  # fmt: skip
-        for rows, priced in ((self._double, double_boundary), (self._rest, without_vol), (odd, without_vol)):
-            if rows is not None and rows.size:
-                found = priced(
-                    spots[rows], self.strike[rows], self.t[rows], self.r[rows], self.q[rows], self.vol[rows],
-                    self.is_call[rows],
-                )  # fmt: skip
-                scaled = (1.0, 1.0, 1.0, units.vol, units.time, units.rate)
-                for column, (result, values, unit) in enumerate(zip(results, found, scaled, strict=True)):
-                    if full or column not in (3, 5):
-                        result[rows] = values * unit
+        for rows in (self._double, self._rest, odd):
+            if not rows.size:
+                continue
+            at = (
+                (spots if rows is odd else clean)[rows],
+                self.strike[rows],
+                self.t[rows],
+                self.r[rows],
+                self.q[rows],
+                self.vol[rows],
+            )
+            right = self.is_call[rows]
+            found = double_boundary(*at, right, full) if rows is self._double else without_vol(*at, right)
+            scaled = (1.0, 1.0, 1.0, units.vol, units.time, units.rate)
+            for column, (result, values, unit) in enumerate(zip(results, found, scaled, strict=True)):
+                if full or column not in (3, 5):
+                    result[rows] = values * unit
         return results
 
 

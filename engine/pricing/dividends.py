@@ -140,7 +140,7 @@ def _schedule(t: float, r: float, dividends: Sequence[CashDividend]) -> tuple[Fl
     begin = t
     for number, end in enumerate(ends):
         span = begin - end
-        count = max(int(round(STEPS * span / t)), 8)
+        count = max(round(STEPS * span / t), 8)
         # Finer next to expiry and ex-dates, where the boundary moves as a square root.
         moments = span * (np.arange(count + 1) / count) ** 2
         parts = np.diff(moments)

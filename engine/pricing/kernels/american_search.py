@@ -65,16 +65,14 @@ def newton_step(
     usable = slope > 1e-300
     newton = sigma - gap / choose(usable, slope, 1.0)
     newton = choose(newton > ceiling, ceiling, choose(newton < floor, floor, newton))
+    # A step this small ends the search even out of the bracket, whose end it then is to rounding.
+    close = usable & (abs(newton - sigma) <= _CLOSE * sigma)
     inside = usable & (newton > low) & (newton < high)
-    new = choose(inside, newton, 0.5 * (low + high))
+    new = choose(inside | close, newton, 0.5 * (low + high))
     ended = choose(
         (gap > 0.0) & (sigma <= floor),
         2.0,
-        choose(
-            (gap < 0.0) & (sigma >= ceiling),
-            3.0,
-            choose(inside & (abs(new - sigma) <= _CLOSE * sigma) | (gap == 0.0), 1.0, 0.0),
-        ),
+        choose((gap < 0.0) & (sigma >= ceiling), 3.0, choose(close | (gap == 0.0), 1.0, 0.0)),
     )
     new = choose(gap == 0.0, sigma, new)
     still = state == 0.0
