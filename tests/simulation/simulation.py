@@ -28,6 +28,7 @@ from engine.market.bars import BarBook
 from engine.orders.fees import us_option_fees
 from engine.ports import LedgerAway
 from tests.builders_trading import CALENDAR
+from tests.simulation.calamities import Calamities
 from tests.simulation.coverage import Coverage
 from tests.simulation.database import Durable, ServedLedger, Server, folder, forget, played
 from tests.simulation.invariants import Judge, Violated
@@ -67,7 +68,7 @@ class Simulation:
         self.coverage = Coverage()
         plan = self._random("plan")
         self._crash_random = self._random("crash")
-        self._fault_random = self._random("fault")
+        self.calamities = Calamities(self, self._random("fault"), self._crash_random)
         first: date = plan.choice(tuple(EXPIRIES))
         session = CALENDAR.session(first)
         assert session is not None
@@ -303,8 +304,7 @@ class Simulation:
         self.timeline.after(INTERVAL * 0.7, self._tick)
         self.timeline.after(1.0, self._alert)
         self.timeline.after(5.0, self._person)
-        self.timeline.after(8.0, self._fault)
-        self.timeline.after(self._crash_random.uniform(15.0, 80.0), self._crash)
+        self.calamities.begin()
 
     def _tick(self) -> None:
         self.market.tick(self.timeline.time)
@@ -313,7 +313,7 @@ class Simulation:
         if life is not None and life.conductor is not None:
             journey, told = life.conductor.journey, life.broker.told
             self._guarded(lambda: self.judge.told_fills_count(journey, told, self.timeline.time))
-        self._hours()
+        self.calamities.hours()
         if not self.resting and (self._reached() or self.timeline.time > LONGEST):
             self._rest()
         self.timeline.after(INTERVAL, self._tick)
@@ -323,21 +323,6 @@ class Simulation:
             work()
         except Violated as error:
             self._break(error)
-
-    def _hours(self) -> None:
-        """After hours the exchange's clock skips to the next opening."""
-        now = self.clock.now()
-        session = CALENDAR.session_at(now)
-        if session is None or now >= session.options_close + timedelta(seconds=30):
-            self.noted("night")
-            self._skip(CALENDAR.next_session(now.date()).open + timedelta(minutes=6) - now)
-        elif session.close + timedelta(minutes=3) <= now < session.options_close - timedelta(seconds=40):
-            self._skip(session.options_close - timedelta(seconds=20) - now)
-
-    def _skip(self, span: timedelta) -> None:
-        self.clock.skip(span)
-        self.market.jump()
-        self.tell(f"--- the exchange skips {span}")
 
     def _alert(self) -> None:
         if self.resting:
@@ -406,55 +391,6 @@ class Simulation:
         except Exception as error:  # noqa: BLE001 - a door that raises is a finding
             if not life.dead:
                 self._break(Violated("a door never raises", said(error)))
-
-    # --- faults ---------------------------------------------------------------------------------------------------------
-
-    def _fault(self) -> None:
-        if self.resting:
-            return
-        random, life = self._fault_random, self.life
-        kind = random.choice(("line", "line", "line", "stall", "away", "word", "skip", "gateway", "foreign"))
-        if life is not None:
-            if kind in ("line", "gateway") and life.broker.line.up:
-                life.broker.break_line()
-                if kind == "gateway":
-                    self.venue.roll_back()
-                data_lost = kind == "gateway" or random.random() < 0.4
-                broker = life.broker
-                self.timeline.after(random.choice((0.3, 3.0, 15.0)), lambda: broker.mend(data_lost=data_lost))
-            elif kind == "stall":
-                self.noted("ledger stalls")
-                life.ledger.stall(random.choice((1.0, 4.0, 12.0)))
-            elif kind == "word":
-                self.noted("slow acknowledgement")
-                life.ledger.slow_word(random.choice((1.0, 4.0)))
-            elif kind == "away":
-                self.noted("ledger away")
-                ledger = life.ledger
-                ledger.leave()
-                self.timeline.after(random.choice((2.0, 8.0, 25.0)), ledger.come_back)
-        if kind == "foreign":
-            self.noted("traded elsewhere")
-            self.venue.trade_elsewhere()
-        if kind == "skip":
-            self._skip(random.choice((timedelta(minutes=2), timedelta(minutes=15), self._to_the_close())))
-        self.timeline.after(random.expovariate(1.0 / 10.0) + 5.0, self._fault)
-
-    def _to_the_close(self) -> timedelta:
-        """Until shortly before the close, its last quarter of an hour, or the end of what the options trade."""
-        now = self.clock.now()
-        session = CALENDAR.session_at(now)
-        if session is None:
-            return timedelta(0)
-        left = self._fault_random.choice((timedelta(minutes=31), timedelta(minutes=14), timedelta(minutes=-13)))
-        return max(session.close - left - now, timedelta(0))
-
-    def _crash(self) -> None:
-        if self.resting:
-            return
-        if self.life is not None and self.life.loop.cut_after is None:
-            self.life.loop.cut_after = self._crash_random.randint(1, 80)
-        self.timeline.after(self._crash_random.uniform(60.0, 400.0), self._crash)
 
     # --- the end --------------------------------------------------------------------------------------------------------
 
