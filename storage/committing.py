@@ -103,18 +103,19 @@ class Committer:
     async def open(self) -> None:
         """Take the engine's lock, find the head, and what an earlier run left in the spool. Raises as
         `PostgresLedger.open` does."""
-        kept = await self._overflow.open() if self._overflow is not None else None
+        overflow = self._overflow
         try:
             try:
                 self._writer = await open_writer(self._database.app)
             except psycopg.OperationalError as error:
-                begin = self._overflow.spool.begin if self._overflow is not None else None
+                kept = await overflow.open() if overflow is not None else None
+                begin = overflow.spool.begin if overflow is not None else None
                 left = f"; {kept.seq - begin.seq} facts wait for it in the spool" if kept and begin else ""
                 raise LedgerAway(f"the database cannot be reached{left}: {error}") from error
             self.stored = self._writer.head
             self.line = Line(self.stored)
-            if kept is not None and self._overflow is not None:
-                await self._take_up(kept, self._overflow)
+            if overflow is not None and (kept := await overflow.open()) is not None:
+                await self._take_up(kept, overflow)
         except BaseException:
             await self._let_go()
             raise
