@@ -11,6 +11,8 @@ from app.lifecycle import serve
 from app.logs import start as start_logs
 from app.options import Options
 from app.wiring import Engine, ask
+from engine.pricing import kernels
+from engine.pricing.kernels import Serving
 
 
 def engine_process(options: Options, face: str, pipe: Connection) -> None:
@@ -19,6 +21,7 @@ def engine_process(options: Options, face: str, pipe: Connection) -> None:
     start_logs(asked.home, asked.secrets.values())
 
     async def wait(engine: Engine) -> None:
+        engine.ready.set()
         pipe.send(
             {
                 "address": engine.address,
@@ -44,7 +47,8 @@ def engine_process(options: Options, face: str, pipe: Connection) -> None:
                     "milestones": list(pulse.milestones),
                     "slowest_step": pulse.slowest_step,
                     "seq": engine.ledger.head.seq,
-                    "warm": pulse.warm,
+                    # As a desk is a moment after its start: measured is what lasts.
+                    "warm": pulse.warm and kernels.state().serving in (Serving.COMPILED, Serving.UNAVAILABLE),
                     "dsn": engine.database.dsn if engine.database is not None else "",
                 }
             )
