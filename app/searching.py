@@ -33,13 +33,14 @@ class Search:
             raise LedgerAway("this ledger is kept in memory: it cannot be asked")
         page = await find(database.engine, question, key=key, limit=limit, newest_first=newest_first)
         rows: list[Row] = [msgspec.Raw(row.body.encode()) for row in page.rows]
+        if question.everything or (page.next is not None and not newest_first):
+            return Found(rows, page.next)
+        tail = await self._tail(question, page, key, newest_first)
+        added: list[Row] = [raw for _, raw in tail]
+        numbers = [seq for seq, _ in tail]
         seqs = [row.seq for row in page.rows]
-        if not question.everything and (newest_first or page.next is None):
-            tail = await self._tail(question, page, key, newest_first)
-            added: list[Row] = [raw for _, raw in tail]
-            rows = added + rows if newest_first else rows + added
-            seqs = [seq for seq, _ in tail] + seqs if newest_first else seqs + [seq for seq, _ in tail]
-        return Found(rows[:limit], seqs[limit - 1] if len(seqs) >= limit else None)
+        rows, seqs = (added + rows, numbers + seqs) if newest_first else (rows + added, seqs + numbers)
+        return Found(rows[:limit], seqs[limit - 1] if len(seqs) >= limit else page.next)
 
     async def _tail(self, question: Question, page: Page, key: int | None, newest_first: bool) -> list[tuple[int, Row]]:
         """Answers among the facts the table does not reach, in the order asked for."""

@@ -145,11 +145,13 @@ async def _pages(database: Database, count: int) -> Rows:
     first = await _timed(lambda: find(engine, EVERYTHING), ROUNDS * 5)
     rows = [_row(f"first page of {count:,} facts", first, "20 ms at p99", 20)]
     every: list[float] = []
+    early = [0]
     for name, question in asked.items():
 
         async def once(question: Callable[[], tuple[Question, dict[str, Any]]] = question) -> None:
             what, how = question()
-            await find(engine, what, limit=50, **how)
+            page = await find(engine, what, limit=50, **how)
+            early[0] += page.next is not None and len(page.rows) < 50
 
         took = await _timed(once, ROUNDS)
         every += took
@@ -157,6 +159,7 @@ async def _pages(database: Database, count: int) -> Rows:
     stories = await _timed(lambda: reading.story(engine, seeded.randrange(1, count)), ROUNDS)
     rows.append(_row("one signal's whole story", stories))
     rows.append(_row("all of these questions", every + stories, "50 ms at p99", 50))
+    rows.append({"what": "pages that ended early", "figure": f"{early[0]} of {len(every)}", "bar": ""})
     return rows
 
 

@@ -20,6 +20,7 @@ from engine.domain.values import Code, Refusal
 from engine.journey.findings import Fold, finding
 from engine.state import State
 from storage import follower as following
+from storage import queries
 from storage.database import Database
 from storage.follower import Follower
 from storage.ledger import PostgresLedger
@@ -212,7 +213,8 @@ async def test_pages_cross_partitions(database: Database, monkeypatch: pytest.Mo
             b" FROM generate_series(249990, 250010) seq"
         )
         connection.execute(
-            b"INSERT INTO strikedesk.ledger SELECT seq, '2026-11-20 15:00+00', 'X', NULL, 'SPY', '{}', '', ''"
+            b"INSERT INTO strikedesk.ledger SELECT seq, '2026-11-20 15:00+00'::timestamptz + seq * interval '1 ms',"
+            b" 'X', NULL, 'SPY', '{}', '', ''"
             b" FROM generate_series(249990, 250010) seq"
         )
     down = await find(database.engine, Question(text="found"), limit=15)
@@ -342,3 +344,37 @@ def test_words(text: str, words: tuple[str, ...]) -> None:
 
 def test_words_of_one_fact_are_bounded() -> None:
     assert len(words_in(" ".join(map(str, range(500))))) == 64
+
+
+async def test_a_page_that_takes_too_long_ends_early_and_the_next_goes_on(
+    filled: Database, facts: list[AnyFact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "_FIRST_WINDOW", 10)
+    monkeypatch.setattr(queries, "_GROWTH", 1)
+    for newest_first in (True, False):
+        found: list[int] = []
+        pages = 0
+        key: int | None = None
+        while True:
+            page = await find(
+                filled.engine, Question(outcome="WIN"), key=key, limit=50, newest_first=newest_first, budget=0
+            )
+            found += [row.seq for row in page.rows]
+            pages += 1
+            key = page.next
+            if key is None:
+                break
+        expected = answers(facts, lambda f, s: finding(f, s).outcome == "WIN")
+        assert found == (expected[::-1] if newest_first else expected)
+        assert pages == -(-len(facts) // 10)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 1), (1, 700_000), (249_999, 250_000), (250_000, 499_999), (5, 4)])
+def test_windows_cover_every_fact_once_within_its_partition(low: int, high: int) -> None:
+    for newest_first in (True, False):
+        windows = list(queries._windows(low, high, newest_first))
+        assert all(start // following.PART == end // following.PART for start, end in windows)
+        inner = sorted(windows)
+        assert [start for start, _ in inner] == ([low] + [end + 1 for _, end in inner[:-1]] if inner else [])
+        assert (inner[-1][1] == high) if inner else high < low
+        assert windows == (inner[::-1] if newest_first else inner)

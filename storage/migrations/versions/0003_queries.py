@@ -28,10 +28,10 @@ COMMENT ON TABLE strikedesk.search IS
 CREATE INDEX search_at       ON strikedesk.search (at, seq);
 CREATE INDEX search_kind     ON strikedesk.search (kind, seq);
 CREATE INDEX search_symbol   ON strikedesk.search (symbol, kind, seq) WHERE symbol IS NOT NULL;
-CREATE INDEX search_decision ON strikedesk.search (decision, seq) WHERE decision IS NOT NULL;
-CREATE INDEX search_strategy ON strikedesk.search (strategy, seq) WHERE strategy IS NOT NULL;
-CREATE INDEX search_outcome  ON strikedesk.search (outcome, seq) WHERE outcome IS NOT NULL;
-CREATE INDEX search_reason   ON strikedesk.search (reason, seq) WHERE reason IS NOT NULL;
+CREATE INDEX search_decision ON strikedesk.search (decision, symbol, seq) WHERE decision IS NOT NULL;
+CREATE INDEX search_strategy ON strikedesk.search (strategy, kind, seq) WHERE strategy IS NOT NULL;
+CREATE INDEX search_outcome  ON strikedesk.search (outcome, symbol, seq) WHERE outcome IS NOT NULL;
+CREATE INDEX search_reason   ON strikedesk.search (reason, kind, seq) WHERE reason IS NOT NULL;
 CREATE INDEX search_words    ON strikedesk.search USING gin (words);
 
 CREATE TABLE strikedesk.snapshot (
