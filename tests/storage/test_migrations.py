@@ -108,7 +108,7 @@ async def test_a_ledger_of_an_earlier_revision_is_kept_and_goes_on(empty_dsn: st
 def test_each_step_alone_keeps_every_row(empty_dsn: str, before: str, after: str) -> None:
     upgrade(empty_dsn, before)
     write(empty_dsn)
-    tables = ("ledger", "chain", "dedupe", "projection", "meta")
+    tables = ("ledger", "chain", "dedupe", "projection")
 
     def rows() -> list[list[tuple[object, ...]]]:
         with psycopg.connect(empty_dsn) as connection:
