@@ -170,7 +170,7 @@ class HostileBroker:
 
     def mend(self, *, data_lost: bool) -> None:
         """1101 or 1102."""
-        if not self.line.up and not self.line.dead:
+        if self._sink is not None and not self.line.up and not self.line.dead:
             self.noted("1101 data lost" if data_lost else "1102 data kept")
             self._come_up(data_lost=data_lost)
 

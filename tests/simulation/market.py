@@ -54,8 +54,8 @@ class Symbol:
     calm_at: float = 0.0
     """Time at which its mood passes."""
     tick: int = 0
-    quotes: dict[OptionContract, Quote | None] = field(default_factory=dict)
-    true: dict[OptionContract, Quote | None] = field(default_factory=dict)
+    quotes: dict[str, Quote | None] = field(default_factory=dict)
+    true: dict[str, Quote | None] = field(default_factory=dict)
     chain: Chain | None = None
 
 
@@ -210,18 +210,20 @@ class HostileMarket:
         known = self._symbols.get(contract.symbol)
         if known is None or known.mood is GONE:
             return None
-        if contract not in known.quotes:
-            known.quotes[contract] = self._quote(known, contract, known.mood)
-        return known.quotes[contract]
+        key = contract.osi
+        if key not in known.quotes:
+            known.quotes[key] = self._quote(known, contract, known.mood)
+        return known.quotes[key]
 
     def true_quote(self, contract: OptionContract) -> Quote | None:
         """What the exchange itself trades at, whatever our feed says; None while trading is halted."""
         known = self._symbols[contract.symbol]
         if known.mood is HALTED:
             return None
-        if contract not in known.true:
-            known.true[contract] = self._quote(known, contract, NORMAL)
-        return known.true[contract]
+        key = contract.osi
+        if key not in known.true:
+            known.true[key] = self._quote(known, contract, NORMAL)
+        return known.true[key]
 
     def _quote(self, known: Symbol, contract: OptionContract, mood: str) -> Quote | None:
         seconds = moment_of_expiry(contract.expiry) - (known.at - EPOCH).total_seconds()

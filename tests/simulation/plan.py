@@ -26,7 +26,9 @@ INTERVAL = 4.0
 """Seconds between two looks of the engine at its market, and between two ticks of it."""
 REST = 30.0
 """Seconds without a fault before the reckoning."""
-SERVED = 4
+PATIENCE = 150.0
+"""Seconds that it is then repeated while something is not settled."""
+SERVED = 8
 """Every so many seeds run on the real committer and spool."""
 REBUILT = 16
 """Every so many seeds the ledger is read back from its text and folded from zero."""

@@ -43,6 +43,7 @@ from tests.simulation.plan import (
     INTERVAL,
     LONGEST,
     ORDERS,
+    PATIENCE,
     POLICIES,
     PROFILES,
     REBUILT,
@@ -100,6 +101,8 @@ class Simulation:
         self.crashes = 0
         self.recovered = 0
         self.resting = False
+        self._patience = 0.0
+        """Until when what is not settled may still settle."""
         self.over = False
         self.broken: Exception | None = None
 
@@ -400,6 +403,7 @@ class Simulation:
         self.resting = True
         self.market.quiet = self.venue.quiet = True
         self.timeline.after(6.0, self._reconnect)
+        self._patience = self.timeline.time + REST + PATIENCE
         self.timeline.after(REST, self._reckon)
 
     def _reconnect(self) -> None:
@@ -417,7 +421,10 @@ class Simulation:
         try:
             self.judge.at_rest(self.clock.now())
         except Violated as error:
-            self._break(error)
+            if self.timeline.time < self._patience:
+                self.timeline.after(3.0, self._reckon)  # an exit may be on its way, or an engine have just begun
+            else:
+                self._break(error)
             return
         self.over = True
         life.loop.stop()

@@ -43,7 +43,7 @@ def test_every_rule_holds(seed: int) -> None:
     assert outcome.crashes >= CRASHES
 
 
-DIGESTS = "from tests.simulation.simulation import simulate; print([simulate(seed).digest for seed in (3, 4, 5)])"
+DIGESTS = "from tests.simulation.simulation import simulate; print([simulate(seed).digest for seed in (7, 8, 9)])"
 
 
 def test_one_integer_is_one_run_in_every_process() -> None:
