@@ -18,7 +18,7 @@ from app.commands.bench_pricing_rounds import Row, one_core, rounds_of, row
 from app.warming import cache_folder, private
 from engine.pricing import kernels
 
-PARTS = ("bench_pricing_european",)
+PARTS = ("bench_pricing_european", "bench_american")
 
 
 def bench_pricing(quick: bool) -> dict[str, Any]:

@@ -33,7 +33,8 @@ _ROUNDS = 24
 _TURNS = 40
 _AROUND = (0.8, 1.04)
 """First range around the European vol: the American one is lower, by the premium over the vega."""
-_HALVINGS = 60
+_FIRST_HALVINGS, _HALVINGS = 8, 80
+_EXACT = 1e-9
 
 
 def implied_vol(
@@ -134,14 +135,35 @@ def _set_range(piece: Piece, floor: FloatArray, ceiling: FloatArray) -> None:
 
 
 def _halve(rows: IntArray, arguments: tuple[Any, ...], vol: FloatArray, status: NDArray[np.int8]) -> None:
-    """Bisection in ln vol, for the rare rates with two boundaries, whose prices are slow."""
+    """False position in ln vol (Illinois), halving first, for the rare rates with two boundaries, whose prices are slow."""
     quoted, spot, strike, t, r, q, calls = (each[rows] for each in arguments)
-    low, high = np.log(_LEAST_TOTAL / np.sqrt(t)), np.log(_MOST_TOTAL / np.sqrt(t))
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        over = american.price(spot, strike, t, r, q, np.exp(middle), calls) > quoted
-        low, high = np.where(over, low, middle), np.where(over, middle, high)
-    vol[rows] = np.exp(0.5 * (low + high))
-    gap = american.price(spot, strike, t, r, q, vol[rows], calls) - quoted
-    close = np.abs(gap) <= NOISE * np.maximum(spot, strike)
-    status[rows] = np.where(close, IvStatus.CONVERGED, IvStatus.UNSOLVED)
+    root, size = np.sqrt(t), np.maximum(spot, strike)
+    low, high = np.log(_LEAST_TOTAL / root), np.log(_MOST_TOTAL / root)
+
+    def gap(which: IntArray, log_vol: FloatArray) -> FloatArray:
+        found = american.price(spot[which], strike[which], t[which], r[which], q[which], np.exp(log_vol), calls[which])
+        gaps: FloatArray = (found - quoted[which]) / size[which]
+        return gaps
+
+    left = np.arange(rows.size)
+    below, above = gap(left, low), gap(left, high)
+    found, off = np.full(rows.size, np.nan), np.full(rows.size, np.inf)
+    side = np.zeros(rows.size)
+    left = left[(below < 0) & (above > 0)]
+    for turn in range(_HALVINGS):
+        if not left.size:
+            break
+        share = below[left] / (below[left] - above[left]) if turn >= _FIRST_HALVINGS else 0.5
+        middle = low[left] + np.clip(share, 1e-3, 1.0 - 1e-3) * (high[left] - low[left])
+        here = gap(left, middle)
+        found[left], off[left] = middle, np.abs(here)
+        under = here < 0
+        # The end that stays twice counts half, so that both come in.
+        again = np.where(under, side[left] < 0, side[left] > 0)
+        above[left] = np.where(under, np.where(again, 0.5 * above[left], above[left]), here)
+        below[left] = np.where(under, here, np.where(again, 0.5 * below[left], below[left]))
+        low[left], high[left] = np.where(under, middle, low[left]), np.where(under, high[left], middle)
+        side[left] = np.where(under, -1.0, 1.0)
+        left = left[(np.abs(here) > _EXACT) & (high[left] - low[left] > _EXACT)]
+    vol[rows] = np.exp(found)
+    status[rows] = np.where(off <= NOISE, IvStatus.CONVERGED, IvStatus.UNSOLVED)

@@ -83,10 +83,12 @@ def _grid(
     if rows.size:
         k, v, c = strikes[rows], vols[rows], calls[rows]
         plain = european.greeks(escrowed, k, t, r, q, v, c, units=RAW)
-        premium, slope, curve = _premium(escrowed, k, t, r, q, v, c, dividends)
+        premium, slope, curve, held = _premium(escrowed, k, t, r, q, v, c, dividends)
         value, delta, gamma = plain.value + premium, plain.delta + slope, plain.gamma + curve
-        now = value <= exercised[rows] * (1.0 + 1e-12)
-        value = np.maximum(value, exercised[rows])
+        # In the exercise region the grid has the payoff itself; the difference of grids would not see it.
+        intrinsic = exercised[rows]
+        now = (intrinsic > 0) & (held <= intrinsic * (1.0 + 1e-12))
+        value = np.where(now, intrinsic, np.maximum(value, intrinsic))
         # Time moves the escrow too: X = S - PV falls by r·PV a year while S stands still.
         theta = (
             r * value - (r - q) * escrowed * delta - 0.5 * (v * escrowed) ** 2 * gamma - r * (spot - escrowed) * delta
@@ -117,17 +119,17 @@ def _value(
 def _premium(
     escrowed: float, strike: FloatArray, t: float, r: float, q: float, vol: FloatArray, calls: NDArray[np.bool_],
     dividends: Sequence[CashDividend],
-) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
-    """Early-exercise premium and its first two derivatives in the escrowed spot."""
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:  # fmt: skip
+    """Early-exercise premium, its first two derivatives in the escrowed spot, and the grid's own value."""
     lengths, implicit, escrow = _schedule(t, r, dividends)
     put = np.where(calls, -1.0, 1.0)
     step = 2.0 * (_REACH * vol * np.sqrt(t) + abs(r - q) * t) / (NODES - 1)
     one = np.ones_like(vol)
-    out = np.empty((5, vol.size))
+    out = np.empty((6, vol.size))
     GRID(escrowed * one, strike, r * one, q * one, vol, put, step, lengths, implicit, escrow, NODES, LANES, out)
     first = (out[0] - 8.0 * out[1] + 8.0 * out[3] - out[4]) / (12.0 * step * put)
     second = (-out[0] + 16.0 * out[1] - 30.0 * out[2] + 16.0 * out[3] - out[4]) / (12.0 * step * step)
-    return np.maximum(out[2], 0.0), first / escrowed, (second - first) / (escrowed * escrowed)
+    return np.maximum(out[2], 0.0), first / escrowed, (second - first) / (escrowed * escrowed), out[5]
 
 
 def _schedule(t: float, r: float, dividends: Sequence[CashDividend]) -> tuple[FloatArray, FloatArray, FloatArray]:

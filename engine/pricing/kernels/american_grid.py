@@ -166,6 +166,8 @@ def _grid_loop(
         for j in range(5):
             for a in range(filled):
                 out[j, at + a] = value[middle - 2 + j, a] - plain[middle - 2 + j, a]
+        for a in range(filled):
+            out[5, at + a] = value[middle, a]
 
 
 def _grid_blocks(*arguments: Any) -> None:
@@ -210,7 +212,8 @@ def _premium(
             value[j], plain[j] = edge, edge_e
         if dated > level:
             value[:last] = larger(value[:last], exercised(put, strike, dated, x[:last]))
-    return value[middle - 2 : middle + 3] - plain[middle - 2 : middle + 3]
+    near = slice(middle - 2, middle + 3)
+    return np.concatenate((value[near] - plain[near], value[middle : middle + 1]))
 
 
 def _probe() -> tuple[Any, ...]:
@@ -224,7 +227,7 @@ def _probe() -> tuple[Any, ...]:
     return (
         98.5 * one, np.linspace(80.0, 120.0, count), 0.04 * one, 0.01 * one, np.linspace(0.1, 0.5, count),
         np.where(np.arange(count) % 2 == 0, 1.0, -1.0), np.linspace(0.02, 0.1, count),
-        lengths, implicit, escrow, 41, LANES, np.empty((5, count)),
+        lengths, implicit, escrow, 41, LANES, np.empty((6, count)),
     )  # fmt: skip
 
 
