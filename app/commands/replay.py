@@ -20,7 +20,7 @@ from app.faults import explained
 from app.lifecycle import database_of
 from app.options import VERSION, Options, UsageError
 from app.paths import throwaway_home
-from app.warming import warm_at_once
+from app.warming import serve_compiled
 from app.wiring import Asked, ask, open_recording, parity_of
 from engine.clock import SetClock
 from engine.domain.events import EngineStopped
@@ -54,7 +54,8 @@ def run_replay(
         if options.home is None:
             options = with_home(options, home=stack.enter_context(throwaway_home("replay")))
         asked = ask(options)
-        warm_at_once(allowed=asked.settings.pricing.kernels == "compiled")
+        if asked.settings.pricing.kernels == "compiled":
+            serve_compiled()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             result = runner.run(_replay(asked, Path(day), signals, orders, pace))
     text = json.dumps(result, indent=2)
