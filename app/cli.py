@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     kernels.set_defaults(run=_kernels)
 
     bench = commands.add_parser("bench", help="measurements")
-    bench.add_argument("names", nargs="*", metavar="NAME", help="journey, pricing (default: all there are)")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="journey, pricing, ledger (default: all there are)")
     bench.add_argument("--json", action="store_true")
     bench.add_argument("--quick", action="store_true", help="fewer rounds")
     bench.set_defaults(run=_bench)

@@ -11,9 +11,14 @@ from app.options import UsageError
 
 def run_bench(names: Sequence[str], *, as_json: bool, quick: bool) -> int:
     from app.commands.bench_journey import bench_journey
+    from app.commands.bench_ledger import bench_ledger
     from app.commands.bench_pricing import bench_pricing
 
-    known: dict[str, Callable[[bool], dict[str, Any]]] = {"journey": bench_journey, "pricing": bench_pricing}
+    known: dict[str, Callable[[bool], dict[str, Any]]] = {
+        "journey": bench_journey,
+        "pricing": bench_pricing,
+        "ledger": bench_ledger,
+    }
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(f"bench {unknown[0]}: there is {', '.join(known)}")
