@@ -8,11 +8,13 @@ connection and in a thread of their own, so that an engine may be at work beside
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from engine.ports import Head
 from storage.dsn import connect_options, normal
@@ -43,17 +45,42 @@ def walk(dsn: str, report: Report, heads: Sequence[Head], stop: threading.Event)
 
     Ends early when `stop` is set. Raises psycopg's errors.
     """
-    with psycopg.connect(normal(dsn), autocommit=False, **connect_options(dsn, "verify")) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
+    with _opened(dsn) as connection, _opened(dsn) as beside, ThreadPoolExecutor(1) as aside:
+        # Both see the same moment, so that the links of a stretch are put together while its facts are read.
+        (snapshot,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
+        beside.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
         connection.execute(_IN_ORDER)
+        beside.execute(_IN_ORDER)
         with connection.cursor(name="keys") as keys:
             keys.itersize = STRETCH
-            _Walk(connection, report, heads, _Keys(keys)).run(stop)
+
+            def links(after: int, until: int) -> Future[bytes | None]:
+                return aside.submit(_links, beside, after, until)
+
+            _Walk(connection, report, heads, _Keys(keys), links).run(stop)
+
+
+def _opened(dsn: str) -> Connection:
+    connection = psycopg.connect(normal(dsn), autocommit=False, **connect_options(dsn, "verify"))
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
+    return connection
+
+
+def _links(connection: Connection, after: int, until: int) -> bytes | None:
+    row = connection.execute(LINKS, [after, until], binary=True).fetchone()
+    return None if row is None else row[0]
 
 
 class _Walk:
-    def __init__(self, connection: Connection, report: Report, heads: Sequence[Head], keys: _Keys) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        report: Report,
+        heads: Sequence[Head],
+        keys: _Keys,
+        links: Callable[[int, int], Future[bytes | None]],
+    ) -> None:
         self._connection = connection
         self._report = report
         self._place = Place(0, GENESIS, None)
@@ -61,6 +88,7 @@ class _Walk:
         self._others: list[Head] = []
         """Heads that are not what the ledger has there."""
         self._keys = keys
+        self._links = links
 
     def run(self, stop: threading.Event) -> None:
         after = self._next(_FIRST)
@@ -106,12 +134,9 @@ class _Walk:
 
     def _sound(self, after: int, until: int) -> Stretch | None:
         """What a stretch in which facts and chain are as they must be says; None for any other."""
-        rows = copied(self._connection.pgconn, FACTS.format(after=after, until=until))
-        found = sound(rows, after, self._place.hash)
-        if found is None:
-            return None
-        row = self._connection.execute(LINKS, [after, until], binary=True).fetchone()
-        return found if row is not None and row[0] == b"".join(found.links) else None
+        links = self._links(after, until)
+        found = sound(copied(self._connection.pgconn, FACTS.format(after=after, until=until)), after, self._place.hash)
+        return found if found is not None and links.result() == b"".join(found.links) else None
 
 
 class _Keys:
