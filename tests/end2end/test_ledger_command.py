@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from app.cli import main
+from engine.ports import Head
+from storage.heads import HeadFile, KeptHead
 from tests.fixtures_postgres import postgres_folder  # noqa: F401 - a fixture
 
 SPY = "SPY_20230803"
@@ -278,3 +281,45 @@ def test_wrong_questions_are_one_clear_line(
     assert code == 2
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_ledger_is_compared_with_kept_heads(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The head that verify names, written as the engine writes it, fits; one beyond the end does not."""
+    report = json.loads(run(capsys, home, "ledger", "verify", "--json")[1])
+    lines = (tmp_path / "all.jsonl", tmp_path / "heads.txt")
+    assert run(capsys, home, "ledger", "export", str(lines[0]))[0] == 0
+    first = json.loads(lines[0].read_text(encoding="utf-8").splitlines()[0])
+    head = Head(seq=report["facts"], hash=bytes.fromhex(report["head"]), at=datetime(2023, 8, 3, tzinfo=UTC))
+    kept = KeptHead(head, first["hash"][:16], "1.0.0")
+    HeadFile(lines[1]).append(kept)
+    code, out, err = run(capsys, home, "ledger", "verify", "--head", str(lines[1]))
+    assert (code, err) == (0, "")
+    assert "compared with 1 heads of heads.txt" in out
+    HeadFile(lines[1]).append(kept._replace(head=Head(seq=head.seq + 5, hash=head.hash, at=head.at)))
+    code, out, _ = run(capsys, home, "ledger", "verify", "--head", str(lines[1]))
+    assert code == 1
+    assert f"the ledger ends here, but fact {head.seq + 5} was known elsewhere" in out
+    code, _, err = run(capsys, home, "ledger", "verify", "--head", str(tmp_path / "none"))
+    assert (code, "cannot be read" in err) == (2, True)
+    code, _, err = run(capsys, home, "ledger", "rebuild", "--head", str(lines[1]))
+    assert (code, "--head is for verify" in err) == (2, True)
+
+
+def test_an_exported_ledger_is_imported_elsewhere(
+    home: Path,
+    tmp_path: Path,
+    postgres_folder: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file, other = tmp_path / "all.csv", postgres_folder / "imported ledger"
+    assert run(capsys, home, "ledger", "export", str(file))[0] == 0
+    facts = json.loads(run(capsys, home, "ledger", "verify", "--json")[1])
+    code, out, err = run(capsys, other, "ledger", "import", str(file))
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{facts['facts']} facts imported, ")
+    again = json.loads(run(capsys, other, "ledger", "verify", "--json")[1])
+    assert (again["ok"], again["head"]) == (True, facts["head"])
+    assert run(capsys, other, "ledger", "rebuild")[0] == 0
+    for target, says in (("", "which file?"), (str(tmp_path / "none.csv"), "cannot be read"), ("x.txt", "must end in")):
+        code, _, err = run(capsys, other, "ledger", "import", *([target] if target else []))
+        assert (code, says in err) == (2, True), err
