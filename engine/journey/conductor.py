@@ -70,6 +70,7 @@ class Conductor:
         self.journey = journey
         self.ledger = ledger
         self.broker = broker
+        self._matching = broker if isinstance(broker, Matching) else None
         self.pulse = Pulse()
         self._interval = interval
         self._play = play
@@ -362,8 +363,8 @@ class Conductor:
     def _moment(self, step: Step) -> None:
         """The order of events at one instant: expiries and clock rules, fills, marks, exits."""
         self.journey.advance(step)
-        if isinstance(self.broker, Matching):
-            self.broker.match()
+        if self._matching is not None:
+            self._matching.match()
         self._drain(step)
 
     async def settle(self) -> None:

@@ -10,6 +10,7 @@ a negative price, strike or vol give NaN. Values are exact to a few 1e-16 of the
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -168,6 +169,10 @@ def _run(kernel: Kernel, results: int, units: Units | None, *arguments: ArrayLik
 
 def spread(array: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
     """The array broadcast to the shape, flat, contiguous and writable; no copy where it is so already."""
+    if array.ndim == 0:
+        flat = np.empty(math.prod(shape), array.dtype)
+        flat.fill(array[()])
+        return flat
     # Compiled code takes no read-only view. The interface tells without the warning that the flag gives for some views.
     read_only = array.__array_interface__["data"][1]
     if array.shape == shape and not read_only:

@@ -77,7 +77,10 @@ def _by_style(model: Model, results: int, american: ArrayLike, *arguments: Array
     shape = np.broadcast_shapes(styles.shape, *(np.shape(one) for one in arguments))
     if styles.size == 1 or styles.all() or not styles.any():
         found = model(bool(styles.flat[0]) if styles.size else False, list(arguments))
-        return [np.broadcast_to(np.asarray(one).reshape(_kept(one, shape)), shape) for one in found]
+        return [
+            one if one.shape == shape else np.broadcast_to(one.reshape(_kept(one, shape)), shape)
+            for one in (np.asarray(each, np.float64) for each in found)
+        ]
     styles = np.broadcast_to(styles, shape)
     rows = [np.broadcast_to(np.asarray(one), shape) for one in arguments]
     out = [np.empty(shape) for _ in range(results)]
