@@ -122,7 +122,7 @@ class HostileMarket:
     """The Quotes port and a MinuteSource that knows nothing. `now` is the exchange's time."""
 
     source = "simulated"
-    max_age = 5.0
+    max_age = 8.0
 
     def __init__(
         self, random: Random, first: date, now: Callable[[], datetime], noted: Callable[[str], None], calendar: Calendar

@@ -22,7 +22,7 @@ SIGNALS, ORDERS, FAULTS, CRASHES = 20, 10, 5, 1
 """What every run holds at least."""
 LONGEST = 4000.0
 """Seconds after which a run that has not come that far is called thin."""
-INTERVAL = 4.0
+INTERVAL = 6.0
 """Seconds between two looks of the engine at its market, and between two ticks of it."""
 REST = 30.0
 """Seconds without a fault before the reckoning."""
@@ -33,6 +33,8 @@ SERVED = 8
 REBUILT = 16
 """Every so many seeds the ledger is read back from its text and folded from zero."""
 
+AGES = {"market.max_quote_age": "8", "market.max_quote_age_0dte": "7"}
+"""Quotes come every `INTERVAL`: most of them may be used until the next."""
 PROFILES: tuple[dict[str, str], ...] = (
     {"account.cash": "400000", "risk.cooldown_minutes": "1"},
     {"account.cash": "1000000", "risk.cooldown_minutes": "0", "exits.mark_seconds": "20"},
@@ -50,7 +52,7 @@ STARTS = (  # hours and minutes after the open, UTC offsets left to the calendar
 
 @cache
 def settings_of(profile: int) -> Settings:
-    return with_overrides(Settings(), {"market.max_quote_age_0dte": "4.5", **PROFILES[profile]})
+    return with_overrides(Settings(), {**AGES, **PROFILES[profile]})
 
 
 @dataclass(slots=True)
