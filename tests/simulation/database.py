@@ -129,11 +129,14 @@ class PlayedWriter:
         if not self._server.up:
             raise psycopg.OperationalError("server closed the connection unexpectedly")
 
+    def cut(self) -> None:
+        """A played server is never silent for so long."""
+
     async def close(self) -> None:
         return
 
 
-async def open_writer(server: Server, *, former: int = 0) -> PlayedWriter:
+async def open_writer(server: Server, *, former: set[int] | None = None) -> PlayedWriter:
     while server.under_way:  # noqa: ASYNC110 - the server sends no word of it
         await asyncio.sleep(0.01)  # the lock is the former session's until its statement is done
     await asyncio.sleep(0.002)

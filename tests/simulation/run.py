@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from engine.pricing.kernels import runtime
@@ -85,7 +85,10 @@ def share(first: int, count: int, stop_at_once: bool, planted: str = "") -> Sum:
     with ExitStack() as stack:
         if planted:
             stack.enter_context(PLANTED[planted].plant())
+        parent = parent_process()
         for seed in range(first, first + count):
+            if parent is not None and not parent.is_alive():
+                break  # nobody waits for it any more
             done.take(simulate(seed))
             if seed % 10 == 0:
                 gc.collect()
