@@ -5,6 +5,7 @@ The rival is QuantLib's QdFp engine, fast scheme, prices only; the judge its hig
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -35,7 +36,7 @@ LIMIT = "limit by operations 450 ns a contract, each with its own boundary"
 
 
 def sections(quick: bool) -> list[Section]:
-    known = {
+    known: dict[str, Callable[[bool], list[Row]]] = {
         "American value and 5 Greeks from nothing": partial(_from_nothing, chains(COUNT)),
         "American, no two contracts alike": partial(_from_nothing, nothing_shared(COUNT)),
         "American spot tick": _tick,

@@ -25,6 +25,7 @@ KERNEL_MODULES = (
     "implied",
     "american",
     "american_boundary",
+    "american_equation",
     "american_grid",
     "american_premium",
     "american_schemes",
