@@ -29,6 +29,8 @@ from tests.simulation.plan import Outcome
 from tests.simulation.planted import PLANTED
 from tests.simulation.simulation import simulate
 
+KERNELS = Path(__file__).resolve().parent.parent.parent / "build" / "kernels"
+"""Where compiled pricing is kept between calls."""
 SHARE = 50
 """Seeds that a process takes at a time."""
 ENOUGH = 200
@@ -71,7 +73,7 @@ class Sum:
 
 def warm() -> None:
     """Compiled pricing gives the same bits as numpy's, only sooner."""
-    runtime.prepare(None)
+    runtime.prepare(KERNELS)
     runtime.warm()
     simulate(0)  # what is read or worked out once
     gc.collect()
