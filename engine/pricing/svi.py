@@ -29,10 +29,15 @@ _MAX_WING = 1.99
 """Lee's bound on the slope of total variance in |k| is 2."""
 _PENALTIES = (30.0, 1e3, 3e4)
 """Price of a unit of negative g, in half spreads; the next is taken only where the one before left arbitrage."""
-_MARGIN = 1e-3
+_MARGIN = 3e-3
 """g the fit aims at, so that between the grid's points there is none either."""
 _NOISE_VOL = 5e-4
 """No mid is believed to be better than 0.05 vol points."""
+_LEAST_SHARE = 0.02
+"""The smile's least variance is no less than this share of that at the money: a wing does not fall to nothing unseen."""
+_FINER = 10
+_BEND = np.sinh(np.linspace(-3.0, 3.0, 81))
+"""Where the bend of a smile is watched, in its σ from its m."""
 _FAR = 4.0
 """Standard deviations from the money at which a quote's noise counts double."""
 _SOFT = 2.0
@@ -47,6 +52,11 @@ class Svi(NamedTuple):
     rho: float
     m: float
     sigma: float
+
+    @property
+    def least(self) -> float:
+        """The smallest total variance at any k."""
+        return self.a + self.b * self.sigma * float(np.sqrt(1.0 - self.rho * self.rho))
 
     def variance(self, k: FloatArray | float) -> FloatArray:
         """Total variance at log-moneyness k."""
@@ -127,7 +137,9 @@ def fit_smile(
     deviation = at_money * np.sqrt(years)
     # Far out a quote is a few ticks of a lottery ticket: it may bend the wing, not the middle.
     noise = np.hypot(half_spread, _NOISE_VOL) * (1.0 + (k / (_FAR * deviation)) ** 2)
-    grid = arbitrage_grid(deviation, float(k.min()), float(k.max()))
+    # Where the quotes disagree about the middle, the fit may end above it: the higher of them say how far to look.
+    high = max(deviation, float(np.quantile(vol, 0.75)) * float(np.sqrt(years)))
+    grid = arbitrage_grid(high, float(k.min()), float(k.max()))
     quotes = _Quotes(k, vol, half_spread, noise, years, at_money, grid)
     alone = _fit(quotes, None)
     if after is None:
@@ -136,7 +148,10 @@ def fit_smile(
     free = _judged(quotes, *alone, ceiling)
     if free.free:
         return free
-    bound = _judged(quotes, *_fit(quotes, ceiling), ceiling)
+    # The next smile, shrunk in time, is under its own ceiling and as free of butterflies: a start that obeys.
+    share = years / after.years if years < after.years else 1.0
+    start = after.parameters._replace(a=share * after.parameters.a, b=share * after.parameters.b)
+    bound = _judged(quotes, *_fit(quotes, ceiling, start), ceiling)
     return bound if bound.butterfly >= 0 and bound.spreads <= 1.5 * free.spreads + 0.25 else free
 
 
@@ -152,7 +167,7 @@ class _Quotes(NamedTuple):
     grid: FloatArray
 
 
-def _fit(quotes: _Quotes, ceiling: FloatArray | None) -> tuple[Svi, str]:
+def _fit(quotes: _Quotes, ceiling: FloatArray | None, start: Svi | None = None) -> tuple[Svi, str]:
     """Parameters and kind by the number of distinct strikes."""
     distinct = len(np.unique(quotes.k))
     if distinct < THREE_PARAMETERS:
@@ -160,8 +175,8 @@ def _fit(quotes: _Quotes, ceiling: FloatArray | None) -> tuple[Svi, str]:
         return _lowered(Svi(level * level * quotes.years, 0.0, 0.0, 0.0, 0.1), quotes, ceiling), "flat"
     if distinct < FIVE_PARAMETERS:
         return _lowered(_fit_three(quotes, ceiling), quotes, ceiling), "three-parameter"
-    found = _lowered(_fit_five(quotes, ceiling), quotes, ceiling)
-    if float(durrleman(found, quotes.grid).min()) < 0:
+    found = _lowered(_fit_five(quotes, ceiling, start), quotes, ceiling)
+    if _least_g(found, quotes.grid) < 0:
         # The penalty did not quite do: step towards the slice that cannot have butterflies until the grid shows none.
         safe = _lowered(_fit_three(quotes, ceiling), quotes, ceiling)
         found = _towards(found, safe, quotes.grid)
@@ -175,18 +190,19 @@ def _near_vol(k: FloatArray, vol: FloatArray, noise: FloatArray, centre: float) 
     return found if 0.2 * centre < found < 5 * centre else centre
 
 
-def _fit_five(quotes: _Quotes, ceiling: FloatArray | None) -> Svi:
-    """Raw SVI: a coarse grid over (m, σ), where the rest is linear, then least squares over all five from the best."""
+def _fit_five(quotes: _Quotes, ceiling: FloatArray | None, start: Svi | None) -> Svi:
+    """Raw SVI: least squares over all five parameters from `start`, or from the best of a coarse grid over (m, σ), where the
+    rest is linear."""
     deviation = quotes.at_money * np.sqrt(quotes.years)
-    start = _coarse(quotes, deviation)
-    lower = np.array([1e-9, 0.0, -0.999, -3.0 * deviation - 0.05, 0.02 * deviation])
+    start = start if start is not None else _coarse(quotes, deviation)
+    lower = np.array([_LEAST_SHARE * deviation**2, 0.0, -0.999, -3.0 * deviation - 0.05, 0.02 * deviation])
     upper = np.array([25.0, _MAX_WING, 0.999, 3.0 * deviation + 0.05, 20.0 * deviation + 0.5])
 
     def build(x: FloatArray) -> Svi:
         lowest, b, rho, m, sigma = map(float, x)
         return Svi(lowest - b * sigma * float(np.sqrt(1.0 - rho * rho)), b, rho, m, sigma)
 
-    lowest = max(start.a + start.b * start.sigma * np.sqrt(1.0 - start.rho**2), 1e-3 * deviation**2)
+    lowest = max(start.a + start.b * start.sigma * np.sqrt(1.0 - start.rho**2), 2.0 * _LEAST_SHARE * deviation**2)
     first = np.array([lowest, start.b, start.rho, start.m, start.sigma])
     return _solve(build, np.clip(first, lower + 1e-12, upper - 1e-9), (lower, upper), quotes, ceiling)
 
@@ -224,7 +240,7 @@ def _solve(
             away = (np.sqrt(np.maximum(parameters.variance(k), 1e-14) / years) - vol) / noise
             # Pseudo-Huber, written as the square root of its loss, so that the penalties stay quadratic.
             pull = np.sign(away) * _SOFT * np.sqrt(2.0 * (np.sqrt(1.0 + (away / _SOFT) ** 2) - 1.0))
-            parts = [pull, penalty * np.minimum(durrleman(parameters, grid) - _MARGIN, 0.0)]
+            parts = [pull, penalty * np.minimum(durrleman(parameters, _watched(parameters, grid)) - _MARGIN, 0.0)]
             if ceiling is not None:
                 parts.append(0.03 * penalty / hair * np.minimum(ceiling - parameters.variance(grid), 0.0))
             return np.concatenate(parts)
@@ -232,9 +248,21 @@ def _solve(
         x = least_squares(residuals, x, bounds=bounds, x_scale="jac", max_nfev=80, xtol=1e-9, ftol=1e-9).x
         found = build(x)
         above = float(np.max(found.variance(grid) - ceiling)) if ceiling is not None else 0.0
-        if float(durrleman(found, grid).min()) >= 0 and above <= hair:
+        if _least_g(found, grid) >= 0 and above <= hair:
             break
     return found
+
+
+def _watched(parameters: Svi, grid: FloatArray) -> FloatArray:
+    """The grid, and points about the bend of the smile, which may be sharper than the grid is fine."""
+    return np.concatenate([grid, parameters.m + parameters.sigma * _BEND])
+
+
+def _least_g(parameters: Svi, grid: FloatArray) -> float:
+    """Least g on a grid `_FINER` times as fine as the one the fit is held to, and about the bend."""
+    places = np.arange((len(grid) - 1) * _FINER + 1) / _FINER
+    fine = np.interp(places, np.arange(len(grid)), grid)
+    return float(durrleman(parameters, _watched(parameters, fine)).min())
 
 
 def _hair(quotes: _Quotes) -> float:
@@ -271,11 +299,12 @@ def _coarse(quotes: _Quotes, deviation: float) -> Svi:
 
 
 def _lowered(parameters: Svi, quotes: _Quotes, ceiling: FloatArray | None) -> Svi:
-    """Brought down by what the penalty left above the ceiling, if it is no more than a hair."""
+    """Brought down by what the penalty left above the ceiling, if it is no more than a hair and variance stays positive."""
     if ceiling is None:
         return parameters
     above = float(np.max(parameters.variance(quotes.grid) - ceiling))
-    return parameters._replace(a=parameters.a - above) if 0 < above <= _hair(quotes) else parameters
+    small = 0 < above <= _hair(quotes) and above < 0.9 * parameters.least
+    return parameters._replace(a=parameters.a - above) if small else parameters
 
 
 def _towards(found: Svi, safe: Svi, grid: FloatArray) -> Svi:
@@ -283,7 +312,7 @@ def _towards(found: Svi, safe: Svi, grid: FloatArray) -> Svi:
     low, high = 0.0, 1.0
     for _ in range(20):
         share = 0.5 * (low + high)
-        if float(durrleman(_mixed(found, safe, share), grid).min()) >= 0:
+        if _least_g(_mixed(found, safe, share), grid) >= 0:
             high = share
         else:
             low = share
@@ -291,7 +320,10 @@ def _towards(found: Svi, safe: Svi, grid: FloatArray) -> Svi:
 
 
 def _mixed(found: Svi, safe: Svi, share: float) -> Svi:
-    return Svi(*((1.0 - share) * one + share * other for one, other in zip(found, safe, strict=True)))
+    """Between the two in their least variance and the other parameters, so that variance stays positive."""
+    least = (1.0 - share) * found.least + share * safe.least
+    b, rho, m, sigma = ((1.0 - share) * one + share * other for one, other in zip(found[1:], safe[1:], strict=True))
+    return Svi(least - b * sigma * float(np.sqrt(1.0 - rho * rho)), b, rho, m, sigma)
 
 
 def _judged(quotes: _Quotes, found: Svi, kind: str, ceiling: FloatArray | None) -> Smile:
@@ -309,7 +341,7 @@ def _judged(quotes: _Quotes, found: Svi, kind: str, ceiling: FloatArray | None) 
         inside=float(np.mean(away <= quotes.half_spread)),
         low=float(quotes.k.min()),
         high=float(quotes.k.max()),
-        butterfly=float(durrleman(found, quotes.grid).min()),
+        butterfly=_least_g(found, quotes.grid),
         calendar=float(np.min(ceiling - found.variance(quotes.grid))) if ceiling is not None else float("inf"),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from app import cli
 from app.commands.chain import chain_file
+from engine.pricing import kernels
 from engine.sessions import NEW_YORK
 from tests.synthetic_chains import AT, SPOT, Truth, synthetic_chain
 
@@ -30,10 +32,13 @@ def lines_of(truth: Truth) -> str:
 
 
 @pytest.fixture(autouse=True)
-def kept_code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def kept_code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Machine code is kept with pytest's own cache, not with the user's."""
     assert request.config.cache is not None
     monkeypatch.setenv("STRIKEDESK_CACHE", str(request.config.cache.mkdir("kernels").parent))
+    yield
+    kernels.cool()
+    kernels.prepare(None)
 
 
 @pytest.fixture(scope="module")

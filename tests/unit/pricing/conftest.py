@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from engine.pricing import kernels
 
 
 @pytest.fixture(scope="module")
-def compiled(request: pytest.FixtureRequest) -> None:
+def compiled(request: pytest.FixtureRequest) -> Iterator[None]:
     assert request.config.cache is not None
     kernels.prepare(Path(request.config.cache.mkdir("kernels")))
     kernels.warm()
+    yield
+    kernels.cool()
+    kernels.prepare(None)
