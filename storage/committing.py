@@ -21,18 +21,17 @@ from storage.database import Database
 from storage.errors import ChainForked, EngineRunning, LedgerFailed, SpoolFull
 from storage.frames import Place
 from storage.line import BATCH, DRAIN, Line
+from storage.outage import Outage
 from storage.overflow import Overflow
 from storage.rows import NOTHING, Entry
+from storage.watch import Watch
 from storage.writing import Writer, open_writer, transient
 
-NOTICE = 1.0
-"""Seconds of spooling before a person is told: a single slow commit is nobody's business."""
 _AGAIN = 1.0
 """Seconds until a spool that could not be written is tried again."""
-_GRACE = 0.01
 _BACKOFF = (0.02, 2.0)
 _PATIENCE = 30.0
-"""Seconds a commit may take before the connection is given up and looked into anew."""
+"""Seconds the database may take before the connection is given up and looked into anew."""
 
 
 class Committer:
@@ -55,15 +54,11 @@ class Committer:
         self._database = database
         self._overflow = overflow
         self._heartbeat, self._stall = heartbeat, stall
-        self._report, self._reported = report, ""
+        self._outage = Outage(report)
         self._writer: Writer | None = None
-        self._former = 0
-        self._since: float | None = None
-        """Loop time at which spooling began; None while the database takes everything itself."""
-        self._reason = self._spool_problem = ""
-        self._notice: asyncio.TimerHandle | None = None
-        self._watch: asyncio.TimerHandle | None = None
-        """Looks whether the commit under way is slow."""
+        self._sessions: set[int] = set()
+        """What the server may still hold of us: sessions we had or tried to have."""
+        self._watch = Watch(stall, self._slow, self._cut)
         self._keeping = 0
         """Writes to the spool under way."""
         self._catching_up = False
@@ -71,6 +66,8 @@ class Committer:
         self._wake, self._spool_wake = asyncio.Event(), asyncio.Event()
         self._hurry, self._ended = asyncio.Event(), asyncio.Event()
         self._running = False
+        self._turns = asyncio.Lock()
+        """One thing at a time with the database, also when the end comes before the beginning."""
         self._give_up_at: float | None = None
         self._delay = 0.0
         self._clash: int | None = None
@@ -78,27 +75,26 @@ class Committer:
 
     @property
     def spooling(self) -> bool:
-        return self._since is not None
+        return self._outage.since is not None
 
     @property
     def spooled(self) -> Spooled | None:
-        if self._since is None:
+        if not self.spooling:
             return None
-        seconds = asyncio.get_running_loop().time() - self._since
-        return Spooled(facts=self.line.head.seq - self.stored.seq, seconds=seconds, reason=self._reason)
+        facts = self.line.head.seq - self.stored.seq
+        return Spooled(facts=facts, seconds=self._outage.seconds, reason=self._outage.reason)
 
     @property
     def available(self) -> bool:
         if self.failure is not None or self.closing:
             return False
-        return self._writer is not None if self._since is None else not self._spool_problem
+        return not self._outage.problem if self.spooling else self._writer is not None
 
     def wake(self) -> None:
-        (self._wake if self._since is None else self._spool_wake).set()
+        (self._spool_wake if self.spooling else self._wake).set()
 
     def report_to(self, report: Callable[[str], None]) -> None:
-        self._report, self._reported = report, ""
-        self._tell()
+        self._outage.report_to(report)
 
     async def open(self) -> None:
         """Take the engine's lock, find the head, and what an earlier run left in the spool. Raises as
@@ -106,7 +102,7 @@ class Committer:
         overflow = self._overflow
         try:
             try:
-                self._writer = await open_writer(self._database.app)
+                self._writer = await open_writer(self._database.app, former=self._sessions)
             except psycopg.OperationalError as error:
                 kept = await overflow.open() if overflow is not None else None
                 begin = overflow.spool.begin if overflow is not None else None
@@ -145,8 +141,7 @@ class Committer:
             async with asyncio.TaskGroup() as tasks:
                 spool = tasks.create_task(self._spool_on(self._overflow), name="spool") if self._overflow else None
                 try:
-                    while self._has_work:
-                        await self._turn()
+                    await self._work()
                 finally:
                     if spool is not None:
                         spool.cancel()
@@ -164,21 +159,20 @@ class Committer:
         """See `PostgresLedger.close`."""
         self.closing = True
         self._give_up_at = asyncio.get_running_loop().time() + patience
+        self._watch.hasten(self._give_up_at)
         self._wake.set()
         self._hurry.set()
         try:
             if self._running:
                 await self._ended.wait()
-            while self._has_work:
-                await self._turn()
+            await self._work()
         finally:
             await self._let_go()
         if self._left_behind is not None:
             raise self._left_behind
 
     async def _let_go(self) -> None:
-        if self._notice is not None:
-            self._notice.cancel()
+        self._outage.hush()
         await self._drop()
         if self._overflow is not None:
             self._overflow.close()
@@ -192,16 +186,21 @@ class Committer:
             return False
         if not self.closing or self.line:
             return True
-        return self._since is not None and self._writer is not None and not self._is_late
+        return self.spooling and self._writer is not None and not self._is_late
 
     @property
     def _is_late(self) -> bool:
         return self._give_up_at is not None and asyncio.get_running_loop().time() >= self._give_up_at
 
+    async def _work(self) -> None:
+        async with self._turns:
+            while self._has_work:
+                await self._turn()
+
     async def _turn(self) -> None:
         if self.closing and self.line and self._is_late:
             await self._part()
-        elif self._since is not None:
+        elif self.spooling:
             await self._attempt(self._drain)
         elif self.line:
             await self._attempt(self._commit)
@@ -235,29 +234,13 @@ class Committer:
         first = next((entry.rows[0] for entry in batch if entry.rows), None)
         if first is not None and first.prev_hash != self.stored.hash:
             raise LedgerFailed(f"fact {first.seq} does not follow fact {self.stored.seq}, the database's last")
-        self._look_at(self._stall, self._look_again)
-        try:
-            await writer.write(batch)
-        finally:
-            self._look_at(None, self._stalled)
+        await writer.write(batch)
         last = next((entry.rows[-1] for entry in reversed(batch) if entry.rows), None)
         if last is not None:
             self.stored = Head(seq=last.seq, hash=last.hash, at=last.at)
 
-    def _look_at(self, seconds: float | None, look: Callable[[], None]) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-        self._watch = None if seconds is None else asyncio.get_running_loop().call_later(seconds, look)
-
-    def _look_again(self) -> None:
-        """If it was this loop that stood still, the answer may be here already and only has to be read."""
-        self._look_at(min(_GRACE, self._stall), self._stalled)
-
-    def _stalled(self) -> None:
-        self._spool_from_now(f"a commit takes longer than {self._stall * 1000:.0f} ms")
-
     async def _connect(self) -> Writer:
-        writer = await open_writer(self._database.app, former=self._former)
+        writer = await open_writer(self._database.app, former=self._sessions)
         try:
             await self._look_up(writer.head)
         except BaseException:
@@ -270,7 +253,8 @@ class Committer:
         """What of ours the database has, given its head. Raises `ChainForked` for a head that is not ours."""
         if (found.seq, found.hash) == (self.stored.seq, self.stored.hash):
             return
-        if self._overflow is not None and await self._overflow.holds(Place(found.seq, found.hash)):
+        place, overflow = Place(found.seq, found.hash), self._overflow
+        if overflow is not None and (overflow.spool.begin == place or await overflow.holds(place)):
             self.stored = found
             return
         left = self.line.until(found)
@@ -285,8 +269,8 @@ class Committer:
     async def _attempt(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do one thing with the database. A database that is away costs a pause; anything worse ends the ledger."""
         try:
-            async with asyncio.timeout(_PATIENCE):
-                await work()
+            until = asyncio.get_running_loop().time() + _PATIENCE
+            await self._watch.over(work, min(until, self._give_up_at or until))
         except (EngineRunning, LedgerFailed) as error:
             await self._drop()
             self._fail(error if isinstance(error, LedgerFailed) else LedgerFailed(str(error)))
@@ -304,6 +288,15 @@ class Committer:
         else:
             self._delay = 0.0
 
+    def _slow(self) -> None:
+        """Whoever waits goes to the spool; so does who comes while it lasts, also behind a mere look at a quiet database."""
+        if self.line and (self._writer is not None or not self.spooling):
+            self._spool_from_now(f"the database takes longer than {self._stall * 1000:.0f} ms")
+
+    def _cut(self) -> None:
+        if self._writer is not None:
+            self._writer.cut()
+
     async def _pause(self, error: Exception) -> None:
         """Wait before the next attempt, longer each time. While closing, not beyond the patience of `close`."""
         self._delay = min(max(2 * self._delay, _BACKOFF[0]), _BACKOFF[1])
@@ -318,13 +311,12 @@ class Committer:
     async def _part(self) -> None:
         """No more time, and something is durable nowhere: the spool takes it, or it is lost and that is said."""
         if self._overflow is None or not await self._spool_some(self._overflow):
-            why = self._spool_problem or self._reason
+            why = self._outage.problem or self._outage.reason
             self._left_behind = LedgerAway(f"{self.line.facts} facts could not be written before closing: {why}")
             self.line.refuse(self._left_behind)
 
     async def _drop(self) -> None:
         if self._writer is not None:
-            self._former = self._writer.pid
             writer, self._writer = self._writer, None
             await writer.close()
 
@@ -337,35 +329,18 @@ class Committer:
 
     def _spool_from_now(self, reason: str) -> None:
         """The database does not keep up: until it has everything, appends go to the spool."""
-        self._reason = reason
-        if self._overflow is None:
-            return
-        self._catching_up = False
-        if self._since is None:
-            loop = asyncio.get_running_loop()
-            self._since = loop.time()
-            self._notice = loop.call_later(NOTICE, self._tell)
-        self._spool_wake.set()
-        self._tell()
-
-    def _tell(self) -> None:
-        """A person hears of it once it has lasted, whenever the reason changes, and when all is well again."""
-        if self._since is None:
-            text = ""
-        elif asyncio.get_running_loop().time() - self._since >= 0.9 * NOTICE:
-            text = f"{self._spool_problem or 'facts go to the spool'}; {self._reason}"
-        else:
-            return
-        if text != self._reported:
-            self._reported = text
-            self._report(text)
+        self._outage.reason = reason
+        if self._overflow is not None:
+            self._catching_up = False
+            self._spool_wake.set()
+            self._outage.begin(reason)
 
     async def _spool_on(self, overflow: Overflow) -> None:
         """Write to the spool what waits, as long as the database does not keep up."""
         while True:
             await self._spool_wake.wait()
             self._spool_wake.clear()
-            while self._since is not None and self.line and not self._catching_up:
+            while self.spooling and self.line and not self._catching_up:
                 if not await self._spool_some(overflow):
                     await asyncio.sleep(_AGAIN)
 
@@ -377,13 +352,12 @@ class Committer:
         try:
             await overflow.keep(group, self.stored.seq)
         except (SpoolFull, OSError) as error:
-            self._spool_problem = f"the spool cannot be written: {error}"
-            self._tell()
+            self._outage.spool_failed(f"the spool cannot be written: {error}")
             return False
         finally:
             self._keeping -= 1
             self._wake.set()
-        self._spool_problem = ""
+        self._outage.problem = ""
         self.line.leave(left)
         return True
 
@@ -398,7 +372,8 @@ class Committer:
             # The last of it: what comes now may wait for the database instead of going round by the spool for ever.
             self._catching_up = self.line.head.seq - self.stored.seq <= BATCH
             await self._write(writer, batch)
-            await overflow.release(self.stored.seq)
+            with contextlib.suppress(OSError):  # files that stay are tried again; taking over says what is wrong
+                await overflow.release(self.stored.seq)
         elif self._keeping:
             await self._wake.wait()
         else:
@@ -407,15 +382,13 @@ class Committer:
     async def _take_over(self, overflow: Overflow) -> None:
         """The spool is empty and nobody writes to it: the database takes everything itself from here."""
         self._catching_up = True
+        problem = ""
         try:
             await overflow.clear()
         except OSError as error:
-            self._spool_problem = f"the spool cannot be cleared: {error}"
-            self._tell()
-            await asyncio.sleep(_AGAIN)
-            return
-        if self._notice is not None:
-            self._notice.cancel()
-        self._since, self._notice, self._catching_up = None, None, False
-        self._reason = self._spool_problem = ""
-        self._tell()
+            # The database has all of it, so that nobody need wait: files that stay are known as old by where they end.
+            problem = f"the spool cannot be cleared: {error}"
+        if (left := self.line.until(self.stored)) is not None:
+            self.line.leave(left)  # they got there by the spool while somebody who was cancelled waited for it
+        self._catching_up = False
+        self._outage.end(problem)

@@ -130,6 +130,8 @@ class Overflow:
     async def next(self, after: int, limit: int) -> list[Entry]:
         """The appends that follow fact `after`, up to `limit` facts; none when the database has them all."""
         self._forget(after)
+        if self._pending and self._pending[0].rows[0].seq > after + 1:
+            self._pending.clear()  # another server has less than the one before: what follows its end is read anew
         while sum(len(kept.rows) for kept in self._pending) < limit and await self._fill(after, limit):
             self._forget(after)
         nobody: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # they were told already

@@ -7,6 +7,9 @@ one round trip. The lock belongs to the same session as the commits: whoever has
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -64,9 +67,8 @@ class Writer:
         upserts = [change for change in latest.values() if change.body is not None]
         removed = [change for change in latest.values() if change.body is None]
         if rows:
-            await self.prepare_months(rows[0].at)
-            if len(rows) > 1:
-                await self.prepare_months(rows[-1].at)
+            for moment in {(at.year, at.month): at for at in (row.at.astimezone(UTC) for row in rows)}.values():
+                await self.prepare_months(moment)
         small = max(len(rows), len(keys), len(upserts)) <= _SMALL
         query, values = _small(rows, keys, upserts, removed) if small else _large(rows, keys, upserts, removed)
         await self._cursor.execute(query, values, prepare=True)
@@ -82,6 +84,13 @@ class Writer:
     async def ping(self) -> None:
         await self.connection.execute("SELECT 1", prepare=True)
 
+    def cut(self) -> None:
+        """Break the connection off: who waits for its answer gets an error at once, however silent the server is."""
+        if not self.connection.closed:
+            # A line that was broken already cannot be broken again.
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+
     async def close(self) -> None:
         await self.connection.close()
 
@@ -93,19 +102,23 @@ class Writer:
                 self._months.add((moment.year, moment.month))
 
 
-async def open_writer(dsn: str, *, former: int = 0) -> Writer:
-    """Connect, take the engine's lock and read the head. `former` is the session we had before, if any: the server may
-    not have noticed yet that it is gone.
+async def open_writer(dsn: str, *, former: set[int] | None = None) -> Writer:
+    """Connect, take the engine's lock and read the head. `former` are the sessions we had or tried to have before, which
+    the server may not have noticed to be gone; this one's is added.
 
     Raises `EngineRunning` when another engine holds the lock, `ChainForked` when the last fact and the chain differ.
     """
     connection = await connect(dsn, "engine")
     connection.prepared_max = 500
     connection.adapters.register_dumper(list, ListBinaryDumper)  # four times as quick as text
+    former = set() if former is None else former
     try:
         # The statements are few and always the same: planning them anew each time would cost more than the commit.
         await connection.execute("SET plan_cache_mode = force_generic_plan")
-        await _lock(connection, dsn, former)
+        before = set(former)
+        former.add(connection.info.backend_pid)
+        await _lock(connection, dsn, before)
+        former.intersection_update({connection.info.backend_pid})
         row = await (await connection.execute(_HEAD)).fetchone()
         if row is None:
             head = NOTHING
@@ -124,21 +137,21 @@ async def open_writer(dsn: str, *, former: int = 0) -> Writer:
     return Writer(connection, head, months)
 
 
-async def _lock(connection: Connection, dsn: str, former: int) -> None:
+async def _lock(connection: Connection, dsn: str, former: set[int]) -> None:
     for attempt in range(_LOCK_TRIES):
         row = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [ENGINE_LOCK])).fetchone()
         if row is not None and row[0]:
             return
         if former and attempt == 0:
             await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND usename = current_user"
-                " AND application_name = current_setting('application_name')",
-                [former],
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ANY (%s) AND usename = current_user"
+                " AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()",
+                [list(former)],
             )
         await asyncio.sleep(_LOCK_PAUSE)
     holder = await (await connection.execute(_HOLDER, [ENGINE_LOCK])).fetchone()
-    if holder and holder[0] == former:
-        raise LedgerAway("the server has not given up our former session yet")  # stuck in a commit, say
+    if former and (not holder or holder[0] in former):  # stuck in a commit, say
+        raise LedgerAway("the server has not given up our former session yet")
     who = "{} from {}, since {}".format(*holder[1:]) if holder else "a session that has just gone"
     raise EngineRunning(f"Strikedesk is already running on this database ({shown(dsn)}): {who}")
 

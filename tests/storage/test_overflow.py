@@ -92,3 +92,10 @@ async def test_once_the_database_has_it_all_nothing_is_left(overflow: Overflow) 
     await overflow.clear()
     assert await overflow.next(0, 10) == []
     assert (overflow.overlay.rows, overflow.overlay.keys, overflow.spool.end) == ({}, {}, None)
+
+
+async def test_a_server_that_has_less_than_the_one_before_gets_what_follows_its_end(overflow: Overflow) -> None:
+    for entry in appends(10):
+        await overflow.keep([entry], 0)
+    assert seqs(await overflow.next(6, 2)) == [7, 8]
+    assert seqs(await overflow.next(3, 4)) == [4, 5, 6, 7]

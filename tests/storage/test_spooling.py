@@ -107,6 +107,40 @@ async def test_a_stalled_connection_does_not_keep_anybody_waiting(database: Data
     await sound(database, 33)
 
 
+async def test_a_server_that_falls_silent_while_nothing_happens_keeps_nobody_waiting(
+    database: Database, tmp_path: Path
+) -> None:
+    async with wired(database) as wire, spooling(database, tmp_path) as ledger:
+        await append(ledger, 1, 3)
+        wire.stall()
+        await asyncio.sleep(0.1)  # a look at the quiet database is on its way, and gets no answer
+        async with asyncio.timeout(10):
+            await append(ledger, 4, 30)
+        assert spooled_facts(ledger) == 27
+        wire.stall(False)
+        await until(lambda: ledger.spooled is None)
+    await sound(database, 30)
+
+
+@pytest.mark.parametrize("facts", [3, 6])
+async def test_an_end_waits_for_a_silent_server_no_longer_than_it_is_told_to(
+    database: Database, tmp_path: Path, facts: int
+) -> None:
+    async with wired(database) as wire:
+        async with spooling(database, tmp_path) as ledger:
+            await append(ledger, 1, 3)
+            wire.stall()
+            await asyncio.sleep(0.1)
+            await append(ledger, 4, facts)
+            async with asyncio.timeout(8):
+                await ledger.close(0.2)
+            assert ledger.head.seq == facts
+        wire.stall(False)
+        async with spooling(database, tmp_path) as ledger:
+            await until(lambda: ledger.spooled is None)
+    await sound(database, facts)
+
+
 @pytest.mark.parametrize("cut", [Cut.REQUEST, Cut.ANSWER])
 async def test_a_commit_whose_answer_was_lost_is_in_the_database_once(
     database: Database, tmp_path: Path, cut: Cut
@@ -295,6 +329,27 @@ async def test_a_full_spool_goes_on_once_there_is_room(database: Database, tmp_p
         wire.cut = Cut.NEVER
         await until(lambda: ledger.spooled is None)
     await sound(database, 5)
+
+
+async def test_files_that_cannot_be_removed_stop_nobody(database: Database, tmp_path: Path) -> None:
+    said: list[str] = []
+    folder, aside = tmp_path / "spool", tmp_path / "aside"
+    async with spooling(database, tmp_path, said) as ledger, await connect(database.dsn, "test") as owner:
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE strikedesk.chain IN SHARE ROW EXCLUSIVE MODE")
+            await append(ledger, 1, 60)
+            folder.rename(aside)
+            folder.touch()  # nothing can be removed in what is no folder
+        await until(lambda: ledger.spooled is None)
+        assert said[-1].startswith("the spool cannot be cleared: ")
+        await append(ledger, 61, 70)
+        assert ledger.available
+        folder.unlink()
+        aside.rename(folder)
+    async with spooling(database, tmp_path) as ledger:
+        assert ledger.head.seq == 70
+    assert list(folder.glob("*.spool")) == []
+    await sound(database, 70)
 
 
 # --- ends and starts ------------------------------------------------------------------------------------------------------
