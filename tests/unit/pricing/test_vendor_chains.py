@@ -89,7 +89,7 @@ def test_vols_and_deltas_agree_with_the_vendors(
     found = vendor(data, name, american=american)
     assert found.liquid.sum() >= least
     median, ninth, delta, answered = found.error()
-    assert answered > 0.999
+    assert answered == 1.0
     assert median <= bars[0]
     assert ninth <= bars[1]
     assert delta <= bars[2]
