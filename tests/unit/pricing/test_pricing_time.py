@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_the_clock_adds_up_whatever_was_asked_before() -> None:
     clock = VarianceClock(CALENDAR)
     late = clock.years(WEDNESDAY_CLOSE, WEDNESDAY_CLOSE + timedelta(days=40))
     cuts = [WEDNESDAY_OPEN - timedelta(days=20) + timedelta(hours=7.3 * step) for step in range(200)]
-    parts = sum(clock.years(a, b) for a, b in zip(cuts, cuts[1:], strict=False))
+    parts = sum(clock.years(a, b) for a, b in pairwise(cuts))
     assert parts == pytest.approx(clock.years(cuts[0], cuts[-1]), rel=1e-12)
     assert clock.years(WEDNESDAY_CLOSE, WEDNESDAY_CLOSE + timedelta(days=40)) == late
     assert clock.years(cuts[5], cuts[4]) == 0.0
