@@ -28,13 +28,15 @@ from engine.domain.events import AnyFact
 from engine.intake.api import create_app
 from engine.intake.server import serve as listen
 from engine.operations.story import words_of
+from engine.ports import LedgerAway
 from storage.backup import backup
 from storage.database import Database, open_database
 from storage.embedded import EmbeddedPostgres
+from storage.errors import ServerError, SpoolDamaged
 from storage.heads import HeadFile
 from storage.ledger import PostgresLedger
 from storage.outbox import FileMessenger
-from storage.spool import Spool
+from storage.spool import Spool, left_in
 
 log = structlog.get_logger("lifecycle")
 
@@ -56,25 +58,42 @@ async def _server_of(asked: Asked) -> AsyncIterator[tuple[Database, EmbeddedPost
         log.info("backup_before_migration", folder=str(asked.backups))
         await backup(dsn, asked.backups, SystemClock().wall(), keep=asked.settings.backup.keep)
 
+    async def opened(dsn: str, app_dsn: str | None = None) -> Database:
+        try:
+            return await open_database(dsn, app_dsn=app_dsn, before_migration=keep_copy)
+        except LedgerAway as error:
+            raise LedgerAway(f"{error}{await asyncio.to_thread(_left, asked)}") from error
+
     url = os.environ.get("DATABASE_URL")
     if url:
-        app_dsn = os.environ.get("DATABASE_APP_URL")
-        database = await open_database(url, app_dsn=app_dsn, before_migration=keep_copy)
+        database = await opened(url, os.environ.get("DATABASE_APP_URL"))
         try:
             yield database, None
         finally:
             await database.close()
         return
     postgres = EmbeddedPostgres(asked.home.database)
-    dsn = await postgres.start()
     try:
-        database = await open_database(dsn, before_migration=keep_copy)
+        dsn = await postgres.start()
+    except ServerError as error:
+        raise ServerError(f"{error}{await asyncio.to_thread(_left, asked)}") from error
+    try:
+        database = await opened(dsn)
         try:
             yield database, postgres
         finally:
             await database.close()
     finally:
         await postgres.stop()
+
+
+def _left(asked: Asked) -> str:
+    """How many facts of an earlier run a database that cannot be reached leaves waiting, for the line that says so."""
+    try:
+        left = left_in(asked.home.spool)
+    except (SpoolDamaged, OSError) as error:
+        return f"; and {error}"
+    return f"; {left.facts} facts wait for it in the spool" if left is not None else ""
 
 
 async def serve(asked: Asked, face: Face) -> None:

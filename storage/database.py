@@ -71,7 +71,11 @@ async def open_database(
     try:
         dsn = normal(dsn)
     except ValueError as error:
-        raise DatabaseError(f"DATABASE_URL: {error}") from error
+        raise DatabaseError(f"DATABASE_URL: {error}") from None
+    try:
+        app_dsn = normal(app_dsn) if app_dsn else None
+    except ValueError as error:
+        raise DatabaseError(f"DATABASE_APP_URL: {error}") from None
     try:
         owner = await connect(dsn, "migration")
     except psycopg.OperationalError as error:

@@ -31,8 +31,12 @@ def normal(dsn: str) -> str:
         dsn = f"postgresql://{rest}"
     try:
         return make_conninfo("", **conninfo_to_dict(dsn))
-    except psycopg.Error as error:
-        raise ValueError(f"not the address of a Postgres database: {error}") from error
+    except psycopg.Error:
+        # libpq repeats what it did not understand, and that may be the password.
+        raise ValueError(
+            "not the address of a Postgres database (postgresql://user:password@host:port/name; in a name or a password "
+            "%, /, @, : and spaces are written %25, %2F, %40, %3A and %20)"
+        ) from None
 
 
 def part(dsn: str, name: str) -> str:

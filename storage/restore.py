@@ -89,8 +89,9 @@ async def _set_aside(owner: Connection, now: datetime) -> str | None:
     if there is None or not there[0]:
         return None
     if await revision(owner) is not None:
-        row = await (await owner.execute(f"SELECT count(*) FROM (SELECT FROM {SCHEMA}.chain LIMIT 1) c")).fetchone()
-        if row is not None and row[0] == 0:
+        either = f"SELECT EXISTS (SELECT FROM {SCHEMA}.chain) OR EXISTS (SELECT FROM {SCHEMA}.ledger)"
+        row = await (await owner.execute(either)).fetchone()
+        if row is not None and not row[0]:
             await owner.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
             return None
     former = f"{SCHEMA}_before_{now:%Y%m%d_%H%M%S}"

@@ -13,8 +13,9 @@ import fcntl
 import os
 import sys
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.errors import EngineRunning, SpoolDamaged, SpoolFull
 from storage.frames import Damage, Frame, Kept, Place, decode, encode, scan
@@ -84,31 +85,15 @@ class Spool:
 
     def _find(self) -> None:
         files = sorted(self.folder.glob("*.spool"))
-        for path in files:
-            data, last = path.read_bytes(), path == files[-1]
-            try:
-                frames, size = scan(data, last=last)
-                end = self.end
-                if frames and end is not None and frames[0].before != end:
-                    raise Damage(0, f"goes on after fact {frames[0].before.seq}, not after fact {end.seq}")
-            except Damage as damage:
-                raise self._damaged(path, damage) from damage
-            if size < len(data):
-                self.torn = len(data) - size
+        for path, frames, size, torn in _scanned(files):
+            if torn:
+                self.torn = torn
                 _cut(path, size)
             if frames:
                 self._segments.append(Segment(path, frames, size))
             else:
                 path.unlink()
         self._number = max((int(path.stem) for path in files if path.stem.isdigit()), default=0)
-
-    def _damaged(self, path: Path, damage: Damage) -> SpoolDamaged:
-        end = self.end
-        sound = f"sound up to fact {end.seq}" if end is not None else "nothing before it"
-        return SpoolDamaged(
-            f"{path}: the spool at byte {damage.offset} {damage} ({sound}). Nothing was changed. Bring the file back from a "
-            "copy; or move the folder away, and the facts in it that the database does not have are given up"
-        )
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -212,6 +197,61 @@ class Spool:
         if self._lock is not None:
             lock, self._lock = self._lock, None
             os.close(lock)
+
+
+def _scanned(files: Sequence[Path]) -> Iterator[tuple[Path, list[Frame], int, int]]:
+    """Of each file its whole frames, the bytes they take, and how many torn ones follow. Raises `SpoolDamaged`."""
+    end: Place | None = None
+    for path in files:
+        data = path.read_bytes()
+        try:
+            frames, size = scan(data, last=path == files[-1])
+            if frames and end is not None and frames[0].before != end:
+                raise Damage(0, f"goes on after fact {frames[0].before.seq}, not after fact {end.seq}")
+        except Damage as damage:
+            sound = f"sound up to fact {end.seq}" if end is not None else "nothing before it"
+            raise SpoolDamaged(
+                f"{path}: the spool at byte {damage.offset} {damage} ({sound}). Nothing was changed. Bring the file back "
+                "from a copy; or move the folder away, and the facts in it that the database does not have are given up"
+            ) from damage
+        yield path, frames, size, len(data) - size
+        end = frames[-1].after if frames else end
+
+
+class Left(NamedTuple):
+    """What is in a spool: the facts behind `before`, up to `after`."""
+
+    before: Place
+    after: Place
+
+    @property
+    def facts(self) -> int:
+        return self.after.seq - self.before.seq
+
+
+def left_in(folder: Path) -> Left | None:
+    """What a spool holds, looked at from outside; None for an empty one. Nothing is touched, also not an engine at work.
+
+    Raises `SpoolDamaged`, `OSError` when it cannot be read.
+    """
+    frames: list[Frame] = []
+    try:
+        for _, found, _, _ in _scanned(sorted(folder.glob("*.spool"))):
+            frames += [*found[:1], *found[-1:]]
+    except (SpoolDamaged, FileNotFoundError):
+        if _in_use(folder):
+            return None  # files came and went meanwhile: who uses them tells of them
+        raise
+    return Left(frames[0].before, frames[-1].after) if frames else None
+
+
+def _in_use(folder: Path) -> bool:
+    with (folder / "lock").open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _read(path: Path, frames: list[Frame]) -> list[Kept]:

@@ -37,7 +37,8 @@ from engine.clock import SystemClock
 from engine.settings import SettingError, Settings
 from storage import dsn
 from storage.binaries import find_binaries
-from storage.errors import ServerError
+from storage.errors import ServerError, SpoolDamaged
+from storage.spool import left_in
 
 ROOM_NEEDED = 2_000_000_000
 """A day of quotes, the ledger and the logs fit many times; below it backups begin to fail."""
@@ -114,6 +115,7 @@ async def examine(
         room_check(home),
         clock_check(home),
         await database_check(environ.get("DATABASE_URL", "")),
+        spool_check(home),
         await port_check(settings.intake.host, settings.intake.port),
         market_check(settings.market.source),
         display_check(environ),
@@ -123,6 +125,18 @@ async def examine(
     if tunnel:
         checks.append(await tunnel_check(tunnel, secrets))
     return checks
+
+
+def spool_check(home: Home) -> Check:
+    """Facts that were kept beside a database that was away."""
+    try:
+        left = left_in(home.spool)
+    except (SpoolDamaged, OSError) as error:
+        return Check("spool", State.BROKEN, " ".join(str(error).split()))
+    if left is None:
+        return Check("spool", State.OK, "empty")
+    advice = "an engine with its database brings them in; never remove the folder"
+    return Check("spool", State.OK, f"{left.facts} facts wait for the database in {home.spool}", advice)
 
 
 def python_check(running: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:

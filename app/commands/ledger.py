@@ -27,10 +27,11 @@ from engine.ports import Change
 from engine.state import State
 from storage import reading
 from storage.database import Database
-from storage.errors import EngineRunning
+from storage.errors import EngineRunning, SpoolDamaged
 from storage.export import export, format_of
 from storage.importing import import_file
 from storage.rebuild import Fold, rebuild
+from storage.spool import left_in
 from storage.verify import verify
 
 _LAST = (1 << 63) - 1
@@ -51,7 +52,7 @@ def run_ledger(
 ) -> int:
     wanted = asked or LedgerAsked()
     works: dict[str, Callable[[Database, str], Awaitable[Outcome]]] = {
-        "verify": lambda database, _: _verify(database, heads),
+        "verify": lambda database, _: _verify(database, heads, home.spool),
         "find": lambda database, _: find_facts(database, wanted),
         "show": _show,
         "past": lambda database, target: show_past(database, wanted, target),
@@ -78,29 +79,45 @@ async def _on_database(asked: Asked, work: Callable[[Database, str], Awaitable[O
         return await work(database, target)
 
 
-async def _verify(database: Database, heads: Path | None) -> Outcome:
+async def _verify(database: Database, heads: Path | None, spool: Path) -> Outcome:
     try:
         found = await verify(database, heads=heads)
     except OSError as error:
         raise UsageError(f"{heads}: cannot be read ({error.strerror})") from error
-    problems = [str(problem) for problem in found.problems]
     head = found.head
+    notes = [*found.notes, *_spooled(spool, head.seq if head is not None else 0)]
+    problems = [str(problem) for problem in found.problems]
     result = {
         "ok": found.ok,
         "facts": found.facts,
         "head": head.hash.hex() if head is not None else None,
         "problems": problems,
-        "notes": found.notes,
+        "notes": notes,
     }
     text = "\n".join(
         [
             f"{found.facts} facts, the chain {'holds' if found.ok else 'is BROKEN'}"
             + (f", head {head.hash.hex()}" if head is not None else ""),
             *problems,
-            *found.notes,
+            *notes,
         ]
     )
     return (0 if result["ok"] else 1), result, text
+
+
+def _spooled(folder: Path, last: int) -> list[str]:
+    """What a spool has that the database, which ends with fact `last`, does not show."""
+    try:
+        left = left_in(folder)
+    except (SpoolDamaged, OSError) as error:
+        return [f"the spool cannot be read: {error}"]
+    if left is None:
+        return []
+    behind = max(left.after.seq - max(last, left.before.seq), 0)
+    return [
+        f"the spool holds facts {left.before.seq + 1} to {left.after.seq}, of which the database lacks {behind}; "
+        "the engine brings them in"
+    ]
 
 
 async def _show(database: Database, target: str) -> Outcome:

@@ -108,6 +108,18 @@ async def test_a_restore_keeps_what_was_there_under_another_name(database_dsn: s
     await write(database_dsn, 11, 12)
 
 
+async def test_facts_whose_chain_is_gone_are_kept_under_another_name_too(database_dsn: str, tmp_path: Path) -> None:
+    await write(database_dsn, 1, 10)
+    made = await backup(database_dsn, tmp_path, NOW)
+    with psycopg.connect(database_dsn, autocommit=True) as superuser:
+        superuser.execute("ALTER TABLE strikedesk.chain DISABLE TRIGGER ALL")
+        superuser.execute("DELETE FROM strikedesk.chain")
+    restored = await restore(database_dsn, tmp_path / made.name, NOW)
+    with psycopg.connect(database_dsn) as connection:
+        row_count = connection.execute(f"SELECT count(*) FROM {restored.former}.ledger".encode()).fetchone()
+    assert row_count == (10,)
+
+
 async def test_a_database_in_use_is_not_restored(database_dsn: str, tmp_path: Path) -> None:
     await write(database_dsn, 1, 3)
     made = await backup(database_dsn, tmp_path, NOW)

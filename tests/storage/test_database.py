@@ -127,10 +127,20 @@ async def test_a_database_that_cannot_be_reached(database_dsn: str, tmp_path: Pa
     assert part(database_dsn, "password") not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["mysql://x", "postgresql://[half/x", "nonsense"])
+@pytest.mark.parametrize(
+    "text",
+    ["mysql://x", "postgresql://[half/x", "nonsense", "postgres:/me:secret@h/x", "postgresql://me:secret%@h/x"],
+)
 async def test_an_address_that_is_none(text: str) -> None:
-    with pytest.raises(DatabaseError, match="not the address"):
+    with pytest.raises(DatabaseError, match=r"DATABASE_URL: not the address") as caught:
         await open_database(text)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+async def test_an_address_of_the_engines_role_that_is_none(database_dsn: str) -> None:
+    with pytest.raises(DatabaseError, match=r"DATABASE_APP_URL: not the address"):
+        await open_database(database_dsn, app_dsn="postgres:/me:secret@h/x")
 
 
 # --- roles --------------------------------------------------------------------------------------------------------------

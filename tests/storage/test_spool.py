@@ -14,7 +14,7 @@ import pytest
 from storage.errors import EngineRunning, SpoolDamaged, SpoolFull
 from storage.frames import Place
 from storage.rows import NOTHING, Entry, Row, Tail
-from storage.spool import Spool
+from storage.spool import Spool, left_in
 from tests.storage.test_frames import entries
 
 
@@ -210,6 +210,36 @@ def test_two_engines_do_not_share_a_spool(tmp_path: Path) -> None:
     with pytest.raises(EngineRunning, match="already running on this home"):
         Spool(filled.spool.folder).open()
     reopened(filled).close()
+
+
+def test_what_is_left_in_a_spool_is_told_without_touching_it(tmp_path: Path) -> None:
+    assert left_in(tmp_path / "spool") is None
+    filled = Filled(tmp_path / "spool", segment=500)
+    assert left_in(filled.spool.folder) is None
+    for _ in range(3):
+        filled.write(2, 3)
+    begin, end = filled.spool.begin, filled.spool.end
+    last = files(filled.spool)[-1]
+    filled.spool.close()
+    with last.open("ab") as file:
+        file.write(b"SDS1 torn")
+    before = {path: path.read_bytes() for path in files(filled.spool)}
+    left = left_in(filled.spool.folder)
+    assert left is not None
+    assert (left.before, left.after, left.facts) == (begin, end, 15)
+    assert {path: path.read_bytes() for path in files(filled.spool)} == before
+
+
+def test_a_damaged_spool_is_said_to_be_one_unless_an_engine_is_at_work_in_it(tmp_path: Path) -> None:
+    filled = Filled(tmp_path / "spool", segment=500)
+    for _ in range(3):
+        filled.write(2, 3)
+    first = files(filled.spool)[0]
+    first.write_bytes(first.read_bytes()[:-7])
+    assert left_in(filled.spool.folder) is None
+    filled.spool.close()
+    with pytest.raises(SpoolDamaged, match="was cut off"):
+        left_in(filled.spool.folder)
 
 
 # --- no room ------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from app.paths import Home
 from engine.clock import SystemClock
 from engine.settings import Settings
 from storage.embedded import EmbeddedPostgres
+from tests.storage.test_spool import Filled
 
 
 @pytest.fixture
@@ -53,7 +54,24 @@ def test_every_line_says_its_state_first_and_its_advice_last(home: Home) -> None
     lines = out.getvalue().splitlines()
     assert lines[1] == "missing  secrets    not made yet → start the desk or the engine once"
     assert {line.split()[0] for line in lines} <= {"ok", "missing", "broken"}
-    assert len(lines) == 14
+    assert len(lines) == 15
+
+
+def test_facts_that_wait_in_the_spool_are_counted_and_damage_is_broken(home: Home) -> None:
+    home.prepare()
+    filled = Filled(home.spool)
+    filled.write(2, 3)
+    filled.spool.close()
+    code, checks = read(Options(home=home.root, overrides={"intake.port": "0"}))
+    assert code == 0
+    assert checks["spool"] == ("ok", f"5 facts wait for the database in {home.spool}")
+    (file,) = home.spool.glob("*.spool")
+    data = bytearray(file.read_bytes())
+    data[200] ^= 1
+    file.write_bytes(data)
+    code, checks = read(Options(home=home.root, overrides={"intake.port": "0"}))
+    assert (code, checks["spool"][0]) == (1, "broken")
+    assert "was changed after it was written" in checks["spool"][1]
 
 
 def test_a_spoilt_settings_file_is_broken_and_the_rest_is_still_examined(home: Home) -> None:
