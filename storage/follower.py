@@ -21,6 +21,7 @@ from engine.domain.events import AnyFact
 from engine.domain.findable import Findable
 from engine.ports import Change
 from storage.dsn import Connection, connect
+from storage.writing import transient
 
 PART = 250_000
 """Facts of one search partition; the number stands in its migration, too."""
@@ -91,8 +92,10 @@ class Follower:
                 while await self.step(politely=True):
                     pass
                 pause = _PAUSES[0]
-            except (psycopg.OperationalError, psycopg.InterfaceError, OSError):  # a second follower waits, too
+            except (psycopg.Error, OSError) as error:  # a second follower waits, too
                 await self.close()
+                if isinstance(error, psycopg.Error) and not transient(error):
+                    raise
                 pause = min(2 * pause, _PAUSES[1])
 
     async def catch_up(self, report: Callable[[int], None] = lambda seq: None) -> int:
@@ -143,17 +146,18 @@ class Follower:
             await self._connection.execute("SELECT strikedesk.make_search_part(%s)", [part])
             self._parts.add(part)
         last = rows[-1][0]
+        due = last - self._snapped >= self._every
+        body = await asyncio.to_thread(_packed, self._rows) if due else b""
         async with self._connection.transaction(), self._connection.cursor() as cursor:
             # A tsvector has no binary input of its own worth writing: its text form is what COPY takes.
             async with cursor.copy(f"COPY strikedesk.search ({_COLUMNS}) FROM STDIN") as copy:
                 for row in rows:
                     await copy.write_row(row)
-            if last - self._snapped >= self._every:
-                body = zlib.compress(_packed(self._rows), 6)
+            if due:
                 await cursor.execute(
                     "INSERT INTO strikedesk.snapshot (seq, at, body) VALUES (%s, %s, %s)", [last, at, body]
                 )
-        if last - self._snapped >= self._every:
+        if due:
             self._snapped = last
 
     async def _give_way(self) -> None:
@@ -182,10 +186,11 @@ class Follower:
         seq = snapshot.seq
         while seq < indexed:
             page = await (await self._connection.execute(_FACTS, [seq, min(_PAGE, indexed - seq)])).fetchall()
-            for _, _, _, body in page:
+            for number, (_, _, _, body) in enumerate(page):
                 self._fold(decode_fact(body))
+                if number % _SLICE == _SLICE - 1:
+                    await asyncio.sleep(0)
             seq = page[-1][0]
-            await asyncio.sleep(0)
         self.seq = indexed
 
 
@@ -199,12 +204,18 @@ async def newest_snapshot(connection: Connection, *, seq: int | None = None, at:
     ).fetchone()
     if row is None:
         return NO_SNAPSHOT
-    packed = json.loads(zlib.decompress(row[2]))
-    return Snapshot(row[0], row[1], [(kind, key, body.encode()) for kind, key, body in packed])
+    return Snapshot(row[0], row[1], await asyncio.to_thread(_unpacked, row[2]))
+
+
+# A state is some megabytes: packed on the loop it would hold everything up.
 
 
 def _packed(rows: dict[tuple[str, str], bytes]) -> bytes:
-    return json.dumps([(kind, key, body.decode()) for (kind, key), body in rows.items()]).encode()
+    return zlib.compress(json.dumps([(kind, key, body.decode()) for (kind, key), body in rows.items()]).encode(), 6)
+
+
+def _unpacked(body: bytes) -> list[StateRow]:
+    return [(kind, key, row.encode()) for kind, key, row in json.loads(zlib.decompress(body))]
 
 
 def _quoted(word: str) -> str:

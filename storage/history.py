@@ -22,6 +22,7 @@ import psycopg
 
 from engine.domain.shapes import digest_of, drift, shape_of
 from storage.dsn import Connection, connect
+from storage.writing import transient
 
 SCHEMA = "strikedesk_market"
 LIMIT = 200_000
@@ -191,8 +192,10 @@ class History:
             try:
                 await self.flush()
                 pause = PERIOD
-            except (psycopg.OperationalError, psycopg.InterfaceError, OSError):
+            except (psycopg.Error, OSError) as error:
                 await self._drop()
+                if isinstance(error, psycopg.Error) and not transient(error):
+                    raise
                 pause = min(max(2 * pause, _PAUSES[0]), _PAUSES[1])
 
     async def flush(self) -> None:
@@ -200,7 +203,13 @@ class History:
         if self._connection is None:
             self._connection = await connect(self.dsn, "history", autocommit=True)
         while self._waiting:
-            await self._copy([self._waiting[place] for place in range(min(_BATCH, len(self._waiting)))])
+            # Taken out at once: while it is copied the oldest of what waits may be let go.
+            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+            try:
+                await self._copy(batch)
+            except BaseException:
+                self._waiting.extendleft(reversed(batch))
+                raise
         await self._keep_shapes()
 
     async def close(self, patience: float = 2.0) -> None:
@@ -229,8 +238,6 @@ class History:
                     refused += sum([not await self._copy_kind(kind, [row]) for row in rows])
         self.counts.kept += len(batch) - refused
         self.counts.refused += refused
-        for _ in batch:
-            self._waiting.popleft()
 
     async def _make_days(self, by_kind: dict[Kind, list[Row]]) -> None:
         assert self._connection is not None

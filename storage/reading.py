@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.domain.canonical import decode_fact
@@ -60,6 +61,8 @@ async def session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
     except (OperationalError, InterfaceError) as error:
         raise LedgerAway(f"the database is away: {error.orig}") from error
+    except PoolTimeout as error:
+        raise LedgerAway(f"the database is busy: {error}") from error
 
 
 async def projections(engine: AsyncEngine, kinds: Iterable[str]) -> Sequence[tuple[str, str, bytes]]:

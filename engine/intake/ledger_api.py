@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query
 from fastapi import Path as PathParameter
 from fastapi.responses import Response
+from pydantic import StringConstraints
 from starlette.exceptions import HTTPException
 
 from engine.domain.findable import Question
@@ -20,6 +21,7 @@ from engine.intake.doors import Desk
 
 NEXT = "Strikedesk-Next"
 Seq = Annotated[int, PathParameter(ge=1, le=2**62)]
+Kind = Annotated[str, StringConstraints(max_length=40, pattern="^[A-Za-z]+$")]
 Word = Annotated[str | None, Query(max_length=40, pattern="^[A-Za-z0-9_]+$")]
 
 
@@ -36,7 +38,7 @@ def add_ledger(app: FastAPI, desk: Desk, token: list[Any], answer: Callable[[obj
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         since: Annotated[datetime | None, Query(description="ISO time with its zone")] = None,
         until: Annotated[datetime | None, Query(description="Up to and without this time")] = None,
-        kind: Annotated[list[str] | None, Query(max_length=20)] = None,
+        kind: Annotated[list[Kind] | None, Query(max_length=20)] = None,
         symbol: Annotated[str | None, Query(max_length=12, pattern="^[A-Z0-9.]+$")] = None,
         decision: Word = None,
         strategy: Word = None,

@@ -191,6 +191,7 @@ async def test_facts_are_listed_in_pages_and_a_story_is_found_by_any_of_them(
     page = (await http.get("/api/ledger?after=1&limit=1", headers=READ)).json()
     assert [(row["seq"], row["fact"]) for row in page] == [(2, "SignalReceived")]
     assert (await http.get("/api/ledger?kind=TrendReceived", headers=READ)).json() == []
+    assert (await http.get("/api/ledger?kind=Trend%00", headers=READ)).status_code == 400
     story = (await http.get("/api/ledger/3", headers=READ)).json()
     assert [row["seq"] for row in story["story"]] == [3]
     missing = await http.get("/api/ledger/4", headers=READ)

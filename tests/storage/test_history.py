@@ -14,6 +14,7 @@ import pytest
 
 from storage.backup import backup
 from storage.database import Database, open_database
+from storage.dsn import part
 from storage.history import BarRow, FlowRow, History, Kind, QuoteRow, Row, raw
 from storage.restore import restore
 from storage.retention import prune
@@ -124,6 +125,37 @@ async def test_when_too_much_waits_the_oldest_goes_and_is_counted() -> None:
     assert history.counts.lost == 30
     await history.close(patience=0.2)
     assert history.counts.lost == 80
+
+
+async def test_what_is_let_go_during_a_copy_is_the_oldest_that_waits(database: Database, database_dsn: str) -> None:
+    history = History(database.app, limit=10)
+    await history.open()
+    history.add([quote(number) for number in range(10)])
+    copying = asyncio.create_task(history.flush())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    history.add([quote(number) for number in range(10, 22)])
+    await copying
+    await history.close()
+    numbers = sorted(round((row[0] - DAY) / timedelta(milliseconds=1)) for row in rows_of(database_dsn, "quote"))  # type: ignore[operator]
+    assert numbers == [*range(10), *range(12, 22)]
+    assert (history.counts.kept, history.counts.lost) == (20, 2)
+
+
+async def test_a_server_that_only_reads_for_a_while_ends_nothing(database: Database, database_dsn: str) -> None:
+    name = part(database_dsn, "dbname")
+    with psycopg.connect(database_dsn, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+        history = History(database.app)
+        await history.open()
+        history.add([quote(1)])
+        running = asyncio.create_task(history.run())
+        await asyncio.sleep(0.8)  # it has been refused once
+        assert not running.done()
+        owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off".encode())
+    await kept(history, 1)
+    running.cancel()
+    await history.close()
 
 
 async def test_old_days_go_and_young_ones_stay(database: Database, database_dsn: str) -> None:

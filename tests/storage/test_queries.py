@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,10 +20,12 @@ from engine.domain.events import AnyFact
 from engine.domain.findable import Question, words_in
 from engine.domain.values import Code, Refusal
 from engine.journey.findings import Fold, finding
+from engine.ports import Change, LedgerAway
 from engine.state import State
 from storage import follower as following
 from storage import queries
 from storage.database import Database
+from storage.dsn import replaced
 from storage.follower import Follower
 from storage.ledger import PostgresLedger
 from storage.past import fold_until
@@ -217,12 +221,12 @@ async def test_pages_cross_partitions(database: Database, monkeypatch: pytest.Mo
             b" 'X', NULL, 'SPY', '{}', '', ''"
             b" FROM generate_series(249990, 250010) seq"
         )
-    down = await find(database.engine, Question(text="found"), limit=15)
+    down = await find(database.engine, Question(text="found"), limit=15, budget=60)
     assert [row.seq for row in down.rows] == list(range(border + 10, border - 5, -1))
-    rest = await find(database.engine, Question(text="found"), key=down.next, limit=15)
+    rest = await find(database.engine, Question(text="found"), key=down.next, limit=15, budget=60)
     assert [row.seq for row in rest.rows] == list(range(border - 5, border - 11, -1))
     assert rest.next is None
-    up = await find(database.engine, Question(symbol="SPY"), limit=12, newest_first=False)
+    up = await find(database.engine, Question(symbol="SPY"), limit=12, newest_first=False, budget=60)
     assert [row.seq for row in up.rows] == list(range(border - 10, border + 2))
 
 
@@ -318,6 +322,46 @@ async def test_every_past_state_is_the_one_the_fold_had(
             by_time = Fold()
             assert await fold_until(database, by_time, at=fact.at) == (fact.seq, fact.at)
             assert rows_of(by_time.state) == rows_of(state)
+
+
+class Timed(Fold):
+    """A fold that notes between which turns of the loop each fact was folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = 0
+        self.folded: Counter[int] = Counter()
+
+    def apply(self, fact: AnyFact) -> Sequence[Change]:
+        self.folded[self.turn] += 1
+        return super().apply(fact)
+
+    async def count_turns(self) -> None:
+        while True:
+            await asyncio.sleep(0)
+            self.turn += 1
+
+
+async def test_a_long_way_back_leaves_the_rest_of_the_program_its_turns(database: Database) -> None:
+    await keep(database, several(1, 400))
+    await index(database, every=1000)
+    past, again = Timed(), Timed()
+    beside = [asyncio.create_task(fold.count_turns()) for fold in (past, again)]
+    await fold_until(database, past, seq=400)
+    follower = Follower(database.app, again)
+    assert not await follower.step()  # folds up to where the search ends
+    await follower.close()
+    for fold in (past, again):
+        assert fold.folded.total() == 400
+        assert max(fold.folded.values()) <= 25
+    for task in beside:
+        task.cancel()
+
+
+async def test_without_the_database_the_past_is_away(database: Database, tmp_path: Path) -> None:
+    database.reader = replaced(database.reader, host=str(tmp_path))
+    with pytest.raises(LedgerAway, match="the database is away"):
+        await fold_until(database, Fold(), seq=1)
 
 
 async def test_before_the_first_fact_there_is_nothing(filled: Database, facts: list[AnyFact]) -> None:
