@@ -16,7 +16,17 @@ from numpy.typing import ArrayLike
 
 from engine.pricing.american_double import double_boundary
 from engine.pricing.american_limits import without_vol
-from engine.pricing.american_tables import SHARING, FloatArray, Piece, flat, flattened, grouped, put_form, tables
+from engine.pricing.american_tables import (
+    SHARING,
+    FloatArray,
+    Piece,
+    flat,
+    flattened,
+    grouped,
+    put_form,
+    settled,
+    tables,
+)
 from engine.pricing.european import DESK, FullGreeks, GreeksArrays, Units
 from engine.pricing.kernels.american_shared import LANES, SHARED
 
@@ -46,7 +56,7 @@ class Boundaries:
         drift = np.maximum(np.abs(self.r), np.abs(self.q)) * self.t
         usual = (total >= LEAST_TOTAL_VOL) & (drift <= MOST_DRIFT * total) & (self.strike > 0)
         usual &= np.isfinite(self.strike + total + drift)
-        first, second = np.where(self.is_call, self.q, self.r), np.where(self.is_call, self.r, self.q)
+        first, second = settled(self.r, self.q, self.is_call)
         double = usual & (first < 0) & (second < first)
         self._usual = np.flatnonzero(usual & ~double)
         self._double = np.flatnonzero(double)

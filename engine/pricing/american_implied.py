@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.pricing import american
 from engine.pricing.american_limits import without_vol
-from engine.pricing.american_tables import Piece, flattened, grouped, put_form, tables
+from engine.pricing.american_tables import Piece, flattened, grouped, put_form, settled, tables
 from engine.pricing.implied import ImpliedVols, IvStatus
 from engine.pricing.implied import implied_vol as european_implied_vol
 from engine.pricing.kernels.american_search import ABOVE_RANGE, BELOW_RANGE, FOUND, SEARCH
@@ -46,7 +46,7 @@ def implied_vol(
     vol = np.full(quoted.size, np.nan)
     status = _first_look(quoted, spots, strikes, years, rates, carries, calls)
     rows = np.flatnonzero(status == IvStatus.CONVERGED)
-    first, second = np.where(calls, carries, rates), np.where(calls, rates, carries)
+    first, second = settled(rates, carries, calls)
     double = (first < 0) & (second < first)
     usual, rare = rows[~double[rows]], rows[double[rows]]
     arguments = (quoted, spots, strikes, years, rates, carries, calls)

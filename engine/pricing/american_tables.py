@@ -38,6 +38,7 @@ PIECE = 2048
 EUROPEAN = -1
 """In place of a scheme: never exercised early."""
 _NEVER = -1e300
+_NO_RATE = 1e-12
 _UNSETTLED = 1e-3
 """Last Newton step, as a share, above which a fit is done again with the finest scheme and more passes."""
 _MORE_PASSES = 24
@@ -89,7 +90,14 @@ def put_form(
     t: FloatArray, r: FloatArray, q: FloatArray, is_call: BoolArray, low: FloatArray, high: FloatArray
 ) -> Contracts:
     """A call is a put on the strike, paid for in stock: r and q change places."""
-    return Contracts(t, np.where(is_call, q, r), np.where(is_call, r, q), np.where(is_call, -1.0, 1.0), low, high)
+    first, second = settled(r, q, is_call)
+    return Contracts(t, first, second, np.where(is_call, -1.0, 1.0), low, high)
+
+
+def settled(r: FloatArray, q: FloatArray, is_call: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Both rates of the put form; those too small to matter are 0, for their ratio could be anything."""
+    rate, carry = (np.where(np.abs(each) < _NO_RATE, 0.0, each) for each in (r, q))
+    return np.where(is_call, carry, rate), np.where(is_call, rate, carry)
 
 
 def grouped(contracts: Contracts, *, sharing: float) -> Groups:

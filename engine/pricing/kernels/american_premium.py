@@ -7,15 +7,12 @@ derivatives are those of the integral itself; x e^(-qu) φ(d+) = B e^(-ru) φ(d-
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.pricing.kernels.lanes import (
     INV_ROOT_TWO_PI,
     Lane,
     cdf_from_core,
     choose,
     density_core,
-    exp,
     lane,
     larger,
     log,
@@ -113,7 +110,8 @@ def premium_rho(
 @lane
 def value_and_slopes(
     european: Lane, european_leg: Lane, european_curve: Lane, value: Lane, leg: Lane, pull: Lane, curve: Lane,
-    x: Lane, log_x: Lane, over_x: Lane, edge: Lane, scale: Lane, put: Lane, vol: Lane, r: Lane, q: Lane, time_unit: Lane,
+    x: Lane, log_x: Lane, over_x: Lane, edge: Lane, scale: Lane, put: Lane, vol: Lane, r: Lane, q: Lane,
+    discount_q: Lane, time_unit: Lane,
 ) -> Lane:  # fmt: skip
     """Value, delta, gamma and theta in dollars, and 1 where the option lives on (0 where it is to be exercised now)."""
     held = log_x > edge
@@ -121,7 +119,9 @@ def value_and_slopes(
     intrinsic = 1.0 - x
     v = choose(held, larger(european + premium, intrinsic), intrinsic)
     slope = choose(held, -european_leg - leg - pull * over_x, -1.0)
-    slope = choose(slope < -1.0, -1.0, choose(slope > 0.0, 0.0, slope))
+    # Where it is never exercised, a negative yield makes the stock leg worth more than the stock.
+    steepest = choose(edge < -1e200, -larger(discount_q, 1.0), -1.0)
+    slope = choose(slope < steepest, steepest, choose(slope > 0.0, 0.0, slope))
     bend = choose(held, larger(european_curve + curve, 0.0), 0.0)
     is_put = put > 0.0
     delta = choose(is_put, slope, v - x * slope)
@@ -142,11 +142,3 @@ def vega_and_rho(
         choose(alive > 0.0, scale * (european_vega + vega) * vol_unit, 0.0),
         choose(alive > 0.0, scale * (european_rho + rho) * rate_unit, 0.0),
     )
-
-
-@lane
-def discount(rate: Lane, t: Lane) -> Lane:
-    return exp(-rate * t)
-
-
-Arrays = Any

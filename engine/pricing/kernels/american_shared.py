@@ -128,7 +128,7 @@ def _shared_loop(
                 edge = polynomial(w[_ZETA + a], b0, b1, b2, b3, b4, b5, b6, b7)
                 v, d, c, th, alive = value_and_slopes(
                     w[_E + a], w[_ELEG + a], w[_ECURVE + a], w[_V + a], w[_LEG + a], w[_PULL + a], w[_CURVE + a],
-                    w[_X + a], w[_LOGX + a], w[_OVERX + a], edge, w[_SCALED + a], put, w[_VOL + a], r, q, time_unit,
+                    w[_X + a], w[_LOGX + a], w[_OVERX + a], edge, w[_SCALED + a], put, w[_VOL + a], r, q, held, time_unit,
                 )  # fmt: skip
                 w[_V + a] = v
                 w[_DELTA + a] = d
@@ -192,7 +192,7 @@ def _shared_blocks(
                 )  # fmt: skip
         edge = polynomial(z, *boundary[g, points.shape[1]].T)
         value[rows], delta[rows], gamma[rows], theta[rows], alive = value_and_slopes(
-            e, e_leg, e_curve, v, leg, pull, curve, x, log_x, over_x, edge, scale, put, sigma, r, q, time_unit
+            e, e_leg, e_curve, v, leg, pull, curve, x, log_x, over_x, edge, scale, put, sigma, r, q, held, time_unit
         )
         if full:
             vega[rows], rho[rows] = vega_and_rho(

@@ -45,7 +45,7 @@ def lattice(
 
 
 def test_every_regime_against_another_library_at_its_finest() -> None:
-    contracts = regimes(500, seed=21)
+    contracts = regimes(300, seed=21)
     contracts = contracts.where(~two_boundaries(contracts))
     gap = values(contracts) - Oracle(contracts, PRECISE).values()
     # A tenth of a cent at most and a hundredth of one on average are allowed.
@@ -95,7 +95,7 @@ def test_sharing_a_boundary_moves_no_value() -> None:
 
 
 def test_greeks_are_the_slopes_of_the_precise_value() -> None:
-    contracts = regimes(900, seed=5)
+    contracts = regimes(500, seed=5)
     total = contracts.vol * np.sqrt(contracts.t)
     found = american.greeks(*contracts, units=RAW)
     held = (found.gamma > 0) & ~two_boundaries(contracts) & (total > 0.02) & (contracts.vol < 1.0)
@@ -104,7 +104,7 @@ def test_greeks_are_the_slopes_of_the_precise_value() -> None:
     contracts = contracts.where(held & inner)
     found = american.greeks(*contracts, units=RAW)
     spot, strike, t, r, q, vol, _is_call = contracts
-    assert spot.size > 200
+    assert spot.size > 120
 
     def slope(up: Contracts, down: Contracts, width: np.ndarray | float) -> np.ndarray:
         slopes: np.ndarray = (values(up, precise=True) - values(down, precise=True)) / (2 * width)
@@ -213,6 +213,17 @@ def test_without_time_vol_spot_or_strike() -> None:
     assert american.price([0.0, 100.0], [100.0, 0.0], 1.0, 0.05, 0.01, 0.2, True).tolist() == [0.0, 100.0]
 
 
+@pytest.mark.parametrize("rate", [5e-324, 2.3e-309, 1e-200, 1e-13, 1e-9, 1e-5])
+@pytest.mark.parametrize("other", [0.0, 0.0625, -0.02, 1e-7, -1e-7])
+def test_rates_next_to_nothing(rate: float, other: float) -> None:
+    for r in (rate, -rate):
+        for is_call in (False, True):
+            found = american.greeks(5.0, 5.0, 1.0, r, other, 1.0, is_call, units=RAW)
+            near = american.greeks(5.0, 5.0, 1.0, 0.0, other, 1.0, is_call, units=RAW)
+            assert float(found.value) == pytest.approx(float(near.value), abs=1e-6 + 30 * rate)
+            assert all(np.isfinite(float(each)) for each in found)
+
+
 def test_small_vols_pass_into_none() -> None:
     vols = np.array([3e-2, 1e-2, 1e-3, 1e-4, 1e-5])
     for q, is_call in ((0.0, False), (0.02, False), (0.08, True)):
@@ -285,7 +296,7 @@ def test_shapes_scalars_and_read_only_arrays() -> None:
 
 
 def test_numpy_gives_the_same_bits_as_machine_code() -> None:
-    contracts = regimes(300, seed=8)
+    contracts = regimes(150, seed=8)
     compiled = american.greeks(*contracts)
     assert runtime.state().serving is runtime.Serving.COMPILED
     runtime.cool()

@@ -21,7 +21,7 @@ def given(contracts: Contracts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "contracts", [chains(3000), nothing_shared(400), regimes(1000, seed=3)], ids=["shared", "single", "regimes"]
+    "contracts", [chains(3000), nothing_shared(400), regimes(400, seed=3)], ids=["shared", "single", "regimes"]
 )
 def test_prices_give_back_their_vols(contracts: Contracts) -> None:
     error, status, vega = given(contracts)
