@@ -23,10 +23,14 @@ from typing import Any
 import msgspec
 
 from engine.domain.events import AnyFact
+from engine.domain.signals import ActivePhase, ActiveSignal, ActiveTrend
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
 _number = msgspec.json.Encoder().encode
+_LASTING = (ActiveSignal, ActivePhase, ActiveTrend)
+_REMEMBERED = 2048
+"""Texts kept at most: more than stand on any board."""
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e16
 
 Encode = Callable[[Any], str]
@@ -122,12 +126,32 @@ def _struct_encoder(cls: type[msgspec.Struct]) -> Encode:
     return lambda value: template % tuple([_ENCODERS[type(got)](got) for got in values(value)])
 
 
+def _remembering(encode: Encode) -> Encode:
+    """The same for values that are written again and again as they are: what stands on the board is in every decision
+    and in every change of the board. They are frozen all through, so an object's text never changes."""
+    known: dict[int, tuple[Any, str]] = {}
+
+    def remembered(value: Any) -> str:
+        found = known.get(id(value))
+        if found is not None and found[0] is value:  # an id may be another's later on
+            return found[1]
+        text = encode(value)
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[id(value)] = (value, text)
+        return text
+
+    return remembered
+
+
 class _Encoders(dict[type, Encode]):
     """By exact class; made when a class is first met."""
 
     def __missing__(self, cls: type) -> Encode:
         if issubclass(cls, msgspec.Struct):
             made = _struct_encoder(cls)
+            if cls in _LASTING:
+                made = _remembering(made)
         elif issubclass(cls, StrEnum):
             made = encode_basestring
         else:

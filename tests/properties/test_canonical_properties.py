@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from engine.domain.canonical import canonical, decode_fact, time_text
 from engine.domain.events import AnyFact
+from engine.domain.signals import ActiveTrend, Trend
 
 FACTS = get_args(AnyFact)
 TEXT = st.text(st.characters(exclude_categories=()), max_size=12)  # NUL and lone surrogates, too
@@ -161,3 +162,14 @@ def test_a_number_that_is_none_is_an_error(number: float) -> None:
 def test_what_has_no_form_is_an_error() -> None:
     with pytest.raises(TypeError):
         canonical(Odd(object()))
+
+
+def test_what_lasts_is_remembered_by_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many short-lived signals share addresses, and the memory is emptied many times: every text is its own."""
+    monkeypatch.setattr("engine.domain.canonical._REMEMBERED", 7)
+    trend = Trend(symbol="SPY", timestamp=datetime(2026, 11, 20, tzinfo=UTC), price=1.5, directions=(1,) * 8)
+    kept = ActiveTrend(source=0, trend=trend, received=trend.timestamp, expires=trend.timestamp)
+    for number in range(200):
+        active = msgspec.structs.replace(kept, source=number)
+        for value in (active, kept, active):
+            assert canonical(value) == defined(value)
