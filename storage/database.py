@@ -92,6 +92,11 @@ async def open_database(
                 raise DatabaseError(
                     f"database {shown(dsn)} is at revision {found or 'none'}, not at {HEAD}: migrate it first"
                 )
+            if found is None and (former := await _put_aside(owner)) is not None:
+                raise DatabaseError(
+                    f"database {shown(dsn)} has no ledger but {former}, which a restore put aside before it was broken off: "
+                    f"`db restore` again, or take the former ledger back (ALTER SCHEMA {former} RENAME TO {SCHEMA})"
+                )
             if found is not None and before_migration is not None:
                 await before_migration(dsn)
             await _upgrade(dsn)
@@ -114,6 +119,14 @@ async def revision(connection: Connection) -> str | None:
         return None
     row = await (await connection.execute(f"SELECT version_num FROM {SCHEMA}.alembic_version")).fetchone()
     return None if row is None else str(row[0])
+
+
+async def _put_aside(connection: Connection) -> str | None:
+    """The newest schema that a restore put aside."""
+    row = await (
+        await connection.execute("SELECT max(nspname) FROM pg_namespace WHERE nspname ~ %s", [f"^{SCHEMA}_before_"])
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 async def _upgrade(dsn: str) -> None:

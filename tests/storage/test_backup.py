@@ -14,7 +14,7 @@ import pytest
 from storage import backup as backups
 from storage.backup import backup, read_page
 from storage.database import open_database
-from storage.errors import BackupFailed, EngineRunning
+from storage.errors import BackupFailed, DatabaseError, EngineRunning
 from storage.ledger import PostgresLedger
 from storage.restore import restore
 from storage.verify import verify
@@ -118,6 +118,17 @@ async def test_facts_whose_chain_is_gone_are_kept_under_another_name_too(databas
     with psycopg.connect(database_dsn) as connection:
         row_count = connection.execute(f"SELECT count(*) FROM {restored.former}.ledger".encode()).fetchone()
     assert row_count == (10,)
+
+
+async def test_after_a_restore_that_was_broken_off_no_new_ledger_is_begun(database_dsn: str, tmp_path: Path) -> None:
+    await write(database_dsn, 1, 10)
+    made = await backup(database_dsn, tmp_path, NOW)
+    with psycopg.connect(database_dsn, autocommit=True) as owner:
+        owner.execute("ALTER SCHEMA strikedesk RENAME TO strikedesk_before_20261101_090000")
+    with pytest.raises(DatabaseError, match="strikedesk_before_20261101_090000, which a restore put aside"):
+        await open_database(database_dsn)
+    assert (await restore(database_dsn, tmp_path / made.name, NOW)).report.facts == 10
+    await write(database_dsn, 11, 12)
 
 
 async def test_a_database_in_use_is_not_restored(database_dsn: str, tmp_path: Path) -> None:

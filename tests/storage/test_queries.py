@@ -69,8 +69,8 @@ async def keep(database: Database, facts: list[AnyFact]) -> None:
     await ledger.close()
 
 
-async def index(database: Database, **how: int) -> Follower:
-    follower = Follower(database.app, Fold(), **how)
+async def index(database: Database, every: int = following.SNAPSHOT_EVERY) -> Follower:
+    follower = Follower(database.app, Fold(), every=every)
     try:
         await follower.catch_up()
     finally:
