@@ -16,7 +16,8 @@ from engine.domain.views import ChainRow, ChainSide, ChainView, DeskUpdate
 from tests.gui import samples
 from tests.gui.conftest import Hands
 from widgets import numbers
-from widgets.panels.chain import CALL, PUT, STRIKE, ChainPanel, figures, fitting
+from widgets.panels.chain import ChainPanel, figures, fitting
+from widgets.panels.chain_columns import CALL, PUT, STRIKE
 
 KEYS = Qt.Key
 
