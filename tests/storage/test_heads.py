@@ -1,7 +1,5 @@
 """Heads off the database: lines that say whole what they say, and a ledger that is compared with them."""
 
-
-
 from __future__ import annotations
 
 from pathlib import Path
