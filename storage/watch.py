@@ -19,13 +19,15 @@ class Watch:
         self._stall, self._slow, self._cut = stall, slow, cut
         self._look: asyncio.TimerHandle | None = None
         self._end: asyncio.TimerHandle | None = None
+        self._until = 0.0
+        """When `_end` is due. Kept here, for not every loop's handle can say it."""
         self._limit: asyncio.Timeout | None = None
 
     async def over(self, work: Callable[[], Awaitable[object]], until: float) -> None:
         """Do it, until a loop time at most. Raises what it raises, `TimeoutError` when it was given up."""
         loop = asyncio.get_running_loop()
         self._look = loop.call_later(self._stall, self._look_again)
-        self._end = loop.call_at(until, self._give_up)
+        self._end, self._until = loop.call_at(until, self._give_up), until
         try:
             async with asyncio.timeout(None) as self._limit:
                 await work()
@@ -36,9 +38,9 @@ class Watch:
 
     def hasten(self, until: float) -> None:
         """What is under way has no longer than this."""
-        if self._end is not None and self._end.when() > until:
+        if self._end is not None and self._until > until:
             self._end.cancel()
-            self._end = asyncio.get_running_loop().call_at(until, self._give_up)
+            self._end, self._until = asyncio.get_running_loop().call_at(until, self._give_up), until
 
     def _look_again(self) -> None:
         """If it was this loop that stood still, the answer may be here already and only has to be read."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,8 @@ def _cold(quick: bool) -> list[Row]:
     return rows
 
 
+ROOT = Path(__file__).resolve().parents[2]
+"""Where `engine` is found, from whatever folder the benchmark was started."""
 _FIRST = (
     "import numpy as n; k = n.linspace(300., 900., 5000); v = p.greeks(600., k, .1, .04, .01, .2, k > 600.).value; "
     "p.implied_vol(v, 600., k, .1, .04, .01, k > 600.)"
@@ -167,7 +170,9 @@ _FIRST = (
 def _timed(program: str) -> float:
     """Seconds inside a fresh interpreter, its own start left out."""
     clocked = f"import time; begun = time.perf_counter(); {program}; print(time.perf_counter() - begun)"
-    done = subprocess.run([sys.executable, "-c", clocked], capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", clocked], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
+    )
     return float(done.stdout.split()[-1])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from datetime import date, datetime
 from typing import Any
@@ -31,6 +32,8 @@ def as_text(quotes: ChainQuotes, fit: ChainFit, curve: RateCurve) -> str:
 
 def _spot_line(quotes: ChainQuotes, fit: ChainFit) -> str:
     by_parity = fit.spot_by_parity
+    if math.isnan(by_parity.spot):
+        return f"spot {quotes.spot:,.2f} as given: no expiry has a forward, so that nothing confirms it"
     if fit.spot_trusted:
         return f"spot {quotes.spot:,.2f}, parity agrees ({by_parity.spot:,.2f} ± {by_parity.error:.2f})"
     return f"spot {quotes.spot:,.2f} was given, the options mean {by_parity.spot:,.2f} ± {by_parity.error:.2f}: that is used"

@@ -18,6 +18,7 @@ from sqlalchemy import text as sql
 from app.faults import explained
 from app.lifecycle import database_of
 from app.options import Options, UsageError
+from app.paths import find_home
 from app.wiring import Asked, ask
 from engine.clock import SystemClock
 from engine.domain.canonical import time_text
@@ -38,9 +39,14 @@ def run_database(options: Options, work: str, target: Path | None, *, as_json: b
             "db restore: name the backup, a .dump file" if target is None else f"db {work} {target}: takes nothing more"
         )
     with explained():
+        home = find_home(options.home)
+        if work in ("backup", "prune") and not os.environ.get("DATABASE_URL") and not home.database.exists():
+            raise UsageError(f"{home.root}: no ledger there; a desk, an engine or a replay --home makes one")
         asked = ask(options, with_secrets=False)
         works = {"migrate": _migrate, "health": _health, "backup": _backup, "prune": _prune}
-        code, result, lines = asyncio.run(_restore(asked, target) if target is not None else works[work](asked))
+        code, result, lines = asyncio.run(
+            _restore(asked, target.expanduser().absolute()) if target is not None else works[work](asked)
+        )
     print(json.dumps(result, indent=2) if as_json else "\n".join(lines))
     return code
 
@@ -104,7 +110,7 @@ async def _backup(asked: Asked) -> Outcome:
         "size_mb": round(made.size / 1e6, 1),
         "kept": len(backups(asked.backups)),
     }
-    return 0, result, [described(made), f"in {asked.backups}, which keeps {result['kept']}"]
+    return 0, result, [described(made), f"in {asked.backups}: {result['kept']} of at most {asked.settings.backup.keep}"]
 
 
 async def _prune(asked: Asked) -> Outcome:

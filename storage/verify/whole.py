@@ -64,5 +64,8 @@ async def _fitting(database: Database, file: HeadFile, report: Report) -> list[H
         lines = ", ".join(map(str, damaged[:5])) + (" …" if len(damaged) > 5 else "")
         report.notes.append(f"lines {lines} of {file.path.name} are not whole and were passed over")
     fitting = [one.head for one in found if not origin or one.origin == origin]
+    if not found:
+        # Asked for and not done: a check that compares nothing must not say that all is well.
+        report.add(Fault.HEAD, f"{file.path.name} holds no head to compare with")
     report.notes.append(f"compared with {len(fitting)} heads of {file.path.name}")
     return fitting

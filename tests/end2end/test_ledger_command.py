@@ -323,3 +323,27 @@ def test_an_exported_ledger_is_imported_elsewhere(
     for target, says in (("", "which file?"), (str(tmp_path / "none.csv"), "cannot be read"), ("x.txt", "must end in")):
         code, _, err = run(capsys, other, "ledger", "import", *([target] if target else []))
         assert (code, says in err) == (2, True), err
+
+
+def test_a_file_without_heads_is_no_proof(capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path) -> None:
+    for text in ("", "not a head\n"):
+        (tmp_path / "heads.txt").write_text(text)
+        code, out, _ = run(capsys, home, "ledger", "verify", "--head", str(tmp_path / "heads.txt"))
+        assert code == 1
+        assert "holds no head to compare with" in out
+
+
+def test_a_backup_of_a_home_without_a_ledger_makes_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, error = run(capsys, tmp_path / "typo", "db", "backup")
+    assert code == 2
+    assert "no ledger there" in error
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_backup_is_named_from_where_one_stands(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = run(capsys, home, "db", "backup", "--json", "--set", f"backup.folder={tmp_path}")
+    assert code == 0
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, home, "db", "restore", Path(json.loads(out)["file"]).name)[0] == 0
