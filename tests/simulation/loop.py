@@ -19,6 +19,10 @@ SPIN = 20_000
 """Callbacks at one instant after which the engine counts as running in circles."""
 
 
+MOST = 1_000_000
+"""Callbacks of one life: a thousand times what one takes."""
+
+
 class Stuck(AssertionError):
     """The engine waits for something that will never happen, or runs without time going on."""
 
@@ -95,6 +99,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             ready.rotate(-self._shuffle.randrange(len(ready)))
         handle = ready.popleft()
         self.callbacks += 1
+        if self.callbacks > MOST:
+            raise Stuck(f"{MOST:,} callbacks and no end")
         if not handle._cancelled:
             handle._run()
         handle = None

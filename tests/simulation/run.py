@@ -11,6 +11,7 @@ of fault was never met.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import json
 import sys
@@ -31,6 +32,8 @@ from tests.simulation.simulation import simulate
 
 KERNELS = Path(__file__).resolve().parent.parent.parent / "build" / "kernels"
 """Where compiled pricing is kept between calls."""
+LONGEST_SEED = 120
+"""Seconds of real time after which a seed is given up, with its stack: no virtual time goes on where that happens."""
 SHARE = 50
 """Seeds that a process takes at a time."""
 ENOUGH = 200
@@ -91,7 +94,9 @@ def share(first: int, count: int, stop_at_once: bool, planted: str = "") -> Sum:
         for seed in range(first, first + count):
             if parent is not None and not parent.is_alive():
                 break  # nobody waits for it any more
+            faulthandler.dump_traceback_later(LONGEST_SEED, exit=True)
             done.take(simulate(seed))
+            faulthandler.cancel_dump_traceback_later()
             if seed % 10 == 0:
                 gc.collect()
             if done.broken and stop_at_once:
