@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QPoint, QRect, QSettings, QSize, Qt, QTimer
 from PySide6.QtGui import QContextMenuEvent, QPainter, QPaintEvent, QPen, QShowEvent
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabWidget, QToolButton, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QStyle, QTabWidget, QToolButton, QWidget
 
 from widgets.canvas import RIGHT, Canvas
 from widgets.states import Panel
 from widgets.theme import Look
 
-VERSION = 2
+VERSION = 3
 """Of the saved state: another version is not read, the default layout is used instead."""
 
 H, V = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
@@ -139,6 +139,8 @@ class Docks(QMainWindow):
         self._saved: dict[str, QByteArray] = {}
         self._designed = False
         """The layout is as designed, and its sizes are due once the window has its own."""
+        self._unsized = False
+        """The layout does not have its designed sizes yet: it is nothing to come back to."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize and isinstance(watched, Panel):
@@ -155,7 +157,7 @@ class Docks(QMainWindow):
                 frame.update()
 
     def reveal(self, name: str) -> None:
-        """Bring a panel to sight, wherever it was."""
+        """Bring a panel to sight, wherever it was: one that the layout keeps out of sight has its place among tabs."""
         dock = self.docks[name]
         dock.show()
         dock.raise_()
@@ -167,10 +169,10 @@ class Docks(QMainWindow):
 
     def arrange(self, name: str, *, fresh: bool = False) -> None:
         """Change to a named layout: as it was left, or as it was designed when `fresh` or never used."""
-        if name != self.layout_name and not fresh:
+        if name != self.layout_name and not fresh and not self._unsized:
             self._saved[self.layout_name] = self.saveState(VERSION)
         self.layout_name = name
-        self._designed = False
+        self._designed = self._unsized = False
         if not fresh and name in self._saved and self.restoreState(self._saved[name], VERSION):
             return
         self._saved.pop(name, None)
@@ -178,11 +180,16 @@ class Docks(QMainWindow):
             dock.setFloating(False)
             self.removeDockWidget(dock)
         {"trade": self._trade, "review": self._review, "quiet": self._quiet, "chain": self._chain}[name]()
-        self._designed = not self.isVisible()
+        self._designed, self._unsized = not self.isVisible(), True
         self._share_out()
         if self.isVisible():
             # Docks that were just placed are laid out once more when control returns: sizes hold only after that.
-            QTimer.singleShot(0, self, self._share_out)
+            QTimer.singleShot(0, self, self._settle)
+
+    def _settle(self) -> None:
+        if self._unsized:
+            self._unsized = False
+            self._share_out()
 
     def _share_out(self) -> None:
         """The designed sizes of the current layout."""
@@ -198,7 +205,7 @@ class Docks(QMainWindow):
         super().showEvent(event)
         if self._designed:
             self._designed = False
-            QTimer.singleShot(0, self, self._share_out)
+            QTimer.singleShot(0, self, self._settle)
 
     def _place(self, first: str, *rest: tuple[str, str, Qt.Orientation]) -> None:
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.docks[first])
@@ -213,8 +220,22 @@ class Docks(QMainWindow):
             self.docks[name].show()
         self.docks[on].raise_()
 
-    def _sizes(self, way: Qt.Orientation, **sizes: int) -> None:
-        self.resizeDocks([self.docks[name] for name in sizes], [self.look.px(s) for s in sizes.values()], way)
+    def _behind(self, on: str, *others: str) -> None:
+        """Panels out of sight, with their place beside `on`. A layout places every panel: what a saved state does not
+        know, Qt puts back wherever there is room."""
+        for name in others:
+            self.tabifyDockWidget(self.docks[on], self.docks[name])
+            self.docks[name].hide()
+        self.docks[on].raise_()
+
+    def _column(self, **heights: int) -> None:
+        """Heights of a whole column, in these proportions. What is left over is shared out here: Qt would do it otherwise
+        each time the layout is taken up again."""
+        gap = self.style().pixelMetric(QStyle.PixelMetric.PM_DockWidgetSeparatorExtent, None, self)
+        room, total = self.height() - gap * (len(heights) - 1), sum(heights.values())
+        shares = [room * height // total for height in heights.values()]
+        shares[-1] = max(1, room - sum(shares[:-1]))
+        self.resizeDocks([self.docks[name] for name in heights], [max(1, share) for share in shares], V)
 
     def _sides(self, left: str, left_width: int, middle: str, right: str, right_width: int) -> None:
         """Side columns as wide as their text needs; the middle takes the rest."""
@@ -234,36 +255,45 @@ class Docks(QMainWindow):
 
     def _size_trade(self) -> None:
         self._sides("confluence", 384, "positions", "approvals", 432)
-        self._sizes(V, confluence=246, decision=392, signals=300)
-        self._sizes(V, positions=262, orders=148, story=520)
-        self._sizes(V, approvals=480, exits=190, greeks=262)
+        self._column(confluence=246, decision=392, signals=300)
+        self._column(positions=262, orders=148, story=520)
+        self._column(approvals=480, exits=190, greeks=262)
 
     def _review(self) -> None:
         self._place(
             "signals", ("story", "signals", H), ("decision", "signals", V), ("log", "story", V), ("greeks", "log", H)
         )
         self._tabs("log", "health", "welcome")
+        self._behind("story", "chain")
+        self._behind("signals", "confluence")
+        self._behind("log", "positions", "orders", "exits")
+        self._behind("greeks", "approvals")
 
     def _size_review(self) -> None:
         self._sides("signals", 460, "story", "", 0)
-        self._sizes(V, signals=480, decision=400)
-        self._sizes(V, story=560, log=320)
+        self._column(signals=480, decision=400)
+        self._column(story=560, log=320)
 
     def _quiet(self) -> None:
         self._place("positions", ("approvals", "positions", H), ("exits", "positions", V), ("greeks", "approvals", V))
+        self._behind("positions", "chain")
+        self._behind("exits", "orders", "signals", "story", "health", "log", "welcome")
+        self._behind("greeks", "confluence", "decision")
 
     def _size_quiet(self) -> None:
         self._sides("", 0, "positions", "approvals", 432)
-        self._sizes(V, positions=560, exits=340)
-        self._sizes(V, approvals=600, greeks=300)
+        self._column(positions=560, exits=340)
+        self._column(approvals=600, greeks=300)
 
     def _chain(self) -> None:
         self._place("chain", ("approvals", "chain", H), ("positions", "chain", V), ("greeks", "approvals", V))
+        self._behind("positions", "orders", "exits", "signals", "story", "health", "log", "welcome")
+        self._behind("greeks", "confluence", "decision")
 
     def _size_chain(self) -> None:
         self._sides("", 0, "chain", "approvals", 432)
-        self._sizes(V, chain=680, positions=220)
-        self._sizes(V, approvals=600, greeks=300)
+        self._column(chain=680, positions=220)
+        self._column(approvals=600, greeks=300)
 
     # -- state
 
