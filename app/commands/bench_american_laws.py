@@ -60,7 +60,7 @@ def _broken(c: Contracts, random: np.random.Generator) -> dict[str, int]:
     implied = implied_vol(value, *c[:5], c.is_call)
     solved = implied.status == IvStatus.CONVERGED
     # What the value's rounding and the boundary's change from one vol's table to another make of the vol.
-    seen = 1e-7 * legs / np.maximum(found.vega, 1e-300)
+    seen = 5e-7 * legs / np.maximum(found.vega, 1e-300)
     off = np.abs(implied.vol - c.vol) > np.maximum(seen, 1e-6 * c.vol)
     visible = (value - intrinsic > 1e-5 * legs) & (found.vega > 1e-3 * legs)
     laws = {

@@ -106,8 +106,8 @@ def scheme(nodes: int, points: int, passes: int, premium_points: int) -> Scheme:
 
 
 SCHEMES = (
-    scheme(8, 12, 4, 10),
-    scheme(8, 12, 4, 14),
+    scheme(6, 8, 4, 10),
+    scheme(7, 10, 4, 14),
     scheme(8, 12, 4, 20),
     scheme(12, 20, 5, 32),
     scheme(20, 32, 6, 64),
@@ -128,7 +128,7 @@ def choose_scheme(t: FloatArray, r: FloatArray, q: FloatArray, vol: FloatArray) 
     steepest = np.maximum(np.abs(r), np.abs(q))
     stake, root = steepest * t, np.sqrt(t)
     drift = steepest * root / vol
-    hard = (drift > 1.2) | (vol * root > 1.2) | (stake > 0.16)
+    hard = (drift > 0.8) | (vol * root > 0.8) | (stake > 0.12)
     chosen = np.where(stake > 0.012, 2, np.where(stake > 0.0015, 1, 0))
     return np.where(drift > 3.0, FINEST, np.where(hard, 3, chosen))
 
