@@ -195,7 +195,7 @@ ACTIONS = Actions(
         _action("desk.resume", "Resume trading…", TRADE, _resume, when=_is_halted),
         _action("rows.next", "Next row", ROWS, lambda desk: desk.panel.step(1), repeat=True),
         _action("rows.previous", "Previous row", ROWS, lambda desk: desk.panel.step(-1), repeat=True),
-        _action("rows.open", "Open its story", ROWS, lambda desk: desk.panel.open_current()),
+        _action("rows.open", "Open its story; in chain, a buy ticket", ROWS, lambda desk: desk.panel.open_current()),
         _action("rows.why", "Say why", ROWS, lambda desk: desk.panel.why_current()),
         _action("chain.calls", "Take the calls", ROWS, lambda desk: desk.chain.take_side("call"), panel="chain"),
         _action("chain.puts", "Take the puts", ROWS, lambda desk: desk.chain.take_side("put"), panel="chain"),

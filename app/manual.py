@@ -26,10 +26,7 @@ def _keys(action: Action) -> str:
 
 
 def _does(action: Action) -> str:
-    words = action.title.rstrip("…")
-    if action.hold:
-        words += f" (hold {action.hold} ms; from a menu it asks)"
-    return words + (f" (in {action.panel})" if action.panel else "")
+    return action.does + (f" (hold {action.hold} ms; from a menu it asks)" if action.hold else "")
 
 
 def written(text: str) -> str:

@@ -40,6 +40,11 @@ class Action:
     """Only while this panel has the keyboard."""
 
     @property
+    def does(self) -> str:
+        """What it does, and in which panel alone: a line of the cheat sheet and of the manual."""
+        return self.title.rstrip("…") + (f" (in {self.panel})" if self.panel else "")
+
+    @property
     def keys_text(self) -> str:
         """As shown beside the title, in the manner of this machine."""
         return " or ".join(native(key) for key in self.keys[:1])

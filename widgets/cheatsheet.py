@@ -18,7 +18,7 @@ class KeyPage(Canvas):
     def __init__(self, look: Look, actions: Actions) -> None:
         super().__init__(look, "cheatsheet.page", "All keys")
         self.columns = _balance({menu: [a for a in items if a.keys] for menu, items in actions.menus().items()})
-        self.describe(", ".join(f"{_keys(action)} {action.title}" for action in actions if action.keys))
+        self.describe(", ".join(f"{_keys(action)} {action.does}" for action in actions if action.keys))
 
     def sizeHint(self) -> QSize:
         rows = max(sum(len(items) + 2 for _, items in column) for column in self.columns)
@@ -37,7 +37,7 @@ class KeyPage(Canvas):
                     hold = "hold " if action.hold else ""
                     keys = hold + _keys(action)
                     room = QRect(x, y, each, row)
-                    self.put(painter, room, action.title.rstrip("…"), tone="mid")
+                    self.put(painter, room, action.does, tone="mid")
                     self.put(painter, room, keys, weight=600, align=RIGHT)
                     y += row
                 y += row // 2

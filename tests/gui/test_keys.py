@@ -16,6 +16,7 @@ from engine.domain.views import DeskUpdate, TicketsView
 from tests.gui import samples
 from tests.gui.conftest import Hands
 from widgets.action import HOLD_MS, Action, Actions
+from widgets.cheatsheet import KeyPage
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,6 +255,14 @@ def test_cheat_sheet_opens_and_closes(qtbot: QtBot, hands: Hands) -> None:
     assert hands.window.cheat_sheet.isVisible()
     press(qtbot, hands, Qt.Key.Key_Escape)
     assert not hands.window.cheat_sheet.isVisible()
+
+
+def test_cheat_sheet_says_what_is_different_in_the_chain(hands: Hands) -> None:
+    page = hands.window.cheat_sheet.findChild(KeyPage)
+    assert isinstance(page, KeyPage)
+    said = page.accessibleDescription()
+    assert "Enter Open its story; in chain, a buy ticket," in said
+    assert "[ Sooner expiry (in chain)," in said
 
 
 def test_layouts_change_and_are_kept(qtbot: QtBot, hands: Hands, tmp_path: Path) -> None:
