@@ -15,7 +15,7 @@ from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QAbstractSpinBox, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
-from engine.domain.views import DeskUpdate, PositionsView
+from engine.domain.views import DeskUpdate, HealthView, Lamp, LampState, PositionsView
 from tests.gui import samples
 from tests.gui.conftest import Hands
 from widgets.canvas import Canvas
@@ -294,3 +294,15 @@ def test_emits_and_timer_ticks_do_not_wear_out_constants(qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: heard[1] >= 20_000, timeout=60_000)
     timer.stop()
     assert heard[0] == 20_000
+
+
+def test_words_too_long_for_a_figure_are_the_detail(qtbot: QtBot, hands: Hands) -> None:
+    words = "the database server died and is being started again"
+    lamp = Lamp(id="problem0", name="Notice", state=LampState.WARN, text=words)
+    hands.window.apply(DeskUpdate(health=HealthView(lamps=(lamp,))))
+    hands.window.show_panel("health")
+    qtbot.wait(5)
+    model = hands.window.health.model
+    shown = {column.title: model.cell(0, place)[0] for place, column in enumerate(model.columns)}
+    assert shown["Figure"] == "—"
+    assert shown["Detail, what to do"] == words

@@ -12,15 +12,24 @@ from widgets.theme import Look
 WORDS = {LampState.OK: "ok", LampState.OFF: "not set", LampState.WARN: "WARNING", LampState.BAD: "NOT WORKING"}
 
 
+FIGURE = "1,018,204 verified"
+"""As long as a figure may be; longer words have the room of the detail."""
+
+
+def _figure(lamp: Lamp) -> str:
+    return lamp.text if len(lamp.text) <= len(FIGURE) else numbers.NONE
+
+
 def _what(lamp: Lamp) -> str:
-    return " · ".join(part for part in (lamp.todo, lamp.detail) if part)
+    said = lamp.text if len(lamp.text) > len(FIGURE) else ""
+    return " · ".join(part for part in (said, lamp.todo, lamp.detail) if part)
 
 
 COLUMNS = (
     Column[Lamp]("Part", lambda r: r.name, "Reconciliation", LEFT, weight=600, help="What must work"),
     Column[Lamp]("State", lambda r: WORDS[r.state], "NOT WORKING", LEFT,
                  lambda r: "hi" if r.state in (LampState.WARN, LampState.BAD) else "mid", 500),
-    Column[Lamp]("Figure", lambda r: r.text, "18,204 verified", LEFT, "mid"),
+    Column[Lamp]("Figure", _figure, FIGURE, LEFT, "mid", elide=True),
     Column[Lamp]("Age", lambda r: numbers.age(r.age), "00.0 s", tone="low", drop=1, help="Since it was last seen working"),
     Column[Lamp]("Detail, what to do", _what, "…", LEFT, "low", stretch=True),
 )  # fmt: skip
