@@ -317,7 +317,9 @@ class Docks(QMainWindow):
             return False
         self.arrange(name, fresh=True)  # every dock must be placed once before a state can be put on top
         self._saved[name] = settings.value(f"layout/{name}")
-        return self.restoreState(self._saved[name], VERSION)
+        restored = self.restoreState(self._saved[name], VERSION)
+        self._designed = self._unsized = not restored
+        return restored
 
     def reset(self) -> None:
         """Every layout as it was designed."""
