@@ -20,7 +20,7 @@ def violations(count: int, seed: int) -> dict[str, int]:
     """How many of `count` random contracts break each law; all zero when the model is right.
 
     Spot 1 to 10,000, strikes to five standard deviations, one minute to three years, vol 2 to 200 %, rates and carry from
-    -3 to 10 %, without those that have two exercise boundaries (a fiftieth of the time is theirs in the tests).
+    -3 to 10 %. Those with two exercise boundaries are slow and get both rates' signs turned; the tests have some.
     """
     random = np.random.default_rng(seed)
     total: dict[str, int] = {}
