@@ -276,7 +276,10 @@ def run(kills: int, processes: int, seed: int, *, minutes: float = 0.0) -> Outco
                     for number in range(runner, series, processes):
                         if time.monotonic() > until:
                             break
-                        mine.add(run_series(place, seed + number, min(A_SERIES, kills), places))
+                        one = run_series(place, seed + number, min(A_SERIES, kills), places)
+                        mine.add(one)
+                        # At once: a run may be ended before its last page.
+                        print(*(f"FAULT {fault}" for fault in one.findings.faults), sep="\n", end="", file=sys.stderr)
                         print(
                             f"series {seed + number}: {mine.kills.total()} kills, {len(mine.findings.faults)} faults",
                             file=sys.stderr,
