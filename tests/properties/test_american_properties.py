@@ -72,7 +72,8 @@ def test_the_vol_of_the_price_is_the_vol_or_none(
     found = implied_vol(value, spot, strike, t, r, q, call)
     if found.status[0] == IvStatus.CONVERGED:
         again = float(american.price(spot, strike, t, r, q, float(found.vol[0]), call))
-        assert abs(again - value) <= 3e-7 * (spot + strike)
+        # What values are promised to hold: a tenth of a cent on a spot of 100. Seen at most: a sixth of it.
+        assert abs(again - value) <= 5e-6 * (spot + strike)
     else:
         assert np.isnan(found.vol[0])
         assert found.status[0] != IvStatus.UNSOLVED
