@@ -130,6 +130,7 @@ class PostgresLedger:
 
     async def facts(self, after: int = 0, until: int | None = None) -> AsyncIterator[AnyFact]:
         last = self.head.seq if until is None else min(until, self.head.seq)
+        after = max(after, 0)
         if not self._committer.spooling:
             async for fact in reading.facts(self._database.engine, after, until):
                 yield fact

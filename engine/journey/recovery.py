@@ -37,7 +37,9 @@ async def recover(ledger: Ledger, now: datetime, *, window: int = WINDOW) -> tup
     state = await _state(ledger)
     after = max(ledger.head.seq - window, 0)
     keys = await ledger.keys(after)
-    since = None if after == 0 else await _wall(ledger, min(keys.values(), default=0)) or now
+    since = None if after == 0 else now
+    if after and keys:
+        since = await _wall(ledger, min(keys.values())) or now
     return state, known_from(keys, state, since)
 
 

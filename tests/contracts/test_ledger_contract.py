@@ -101,6 +101,8 @@ async def test_one_append_of_many_facts_is_kept_whole(ledger: Ledger) -> None:
         (3, 3, []),
         (5, 2, []),
         (0, 99, [1, 2, 3, 4, 5, 6]),
+        (-1, 0, []),
+        (-5, 2, [1, 2]),
     ],
 )
 async def test_a_range_of_facts(ledger: Ledger, after: int, until: int | None, expected: list[int]) -> None:
