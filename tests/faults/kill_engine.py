@@ -87,7 +87,8 @@ def run(
             _close_one(engine, rng, verdict)
         time.sleep(max(pause))
         stop.touch()
-        sender.wait(30)
+        if (said := sender.wait(30)) != 0:
+            verdict.faults.append(f"the sender exited {said}: what was acknowledged is not known")
         _rest(engine)
         code = engine.stop()
         if code != 0:
@@ -111,7 +112,9 @@ def _send(
         for symbol in SYMBOLS:
             prices[symbol] = float(client.get(f"/api/quotes/{symbol}").json()["mid"])
     command = [sys.executable, "-m", "tests.faults.sender", "--url", engine.url, "--log", str(log), "--stop", str(stop)]
-    command += ["--token", tokens["webhook_signal"], "--reader", tokens["api_token"], "--prices", json.dumps(prices)]
+    # Joined by "=": a token may begin with a dash.
+    command += [f"--token={tokens['webhook_signal']}", f"--reader={tokens['api_token']}"]
+    command += ["--prices", json.dumps(prices)]
     command += ["--rate", str(rate), "--fresh", str(fresh), "--seed", str(seed), "--seconds", str(kills * 8 + 30)]
     return subprocess.Popen(command, cwd=ROOT, env=clean({}))
 
