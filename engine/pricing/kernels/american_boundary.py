@@ -31,7 +31,7 @@ from engine.pricing.kernels.american_equation import (
 )
 from engine.pricing.kernels.american_schemes import SCHEMES
 from engine.pricing.kernels.lanes import exp
-from engine.pricing.kernels.runtime import Kernel, blocks
+from engine.pricing.kernels.runtime import BLOCK, Kernel, blocks
 
 LANES = 32
 """Boundaries solved side by side: their matrices stay in the nearer caches."""
@@ -251,7 +251,8 @@ def _boundary_loop(
 
 def _boundary_blocks(*arguments: Any) -> None:
     lanes_in, plan, results = arguments[:5], arguments[5:12], arguments[12:]
-    for part in blocks(lanes_in[0].size):
+    nodes, points = plan[0].size, plan[1].size
+    for part in blocks(lanes_in[0].size, max(BLOCK // (nodes * points), 1)):
         found = _solve(*(each[part] for each in lanes_in), *plan)
         for result, values in zip(results, found, strict=True):
             result[..., part] = values
@@ -261,68 +262,79 @@ def _solve(
     r: Any, q: Any, vol: Any, t: Any, by_r: Any,
     xi: Any, sine: Any, weight: Any, past: Any, floor: Any, passes: Any, width: Any,
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
-    """The same, all lanes abreast; operation for operation what the loop does."""
+    """The same, all lanes, nodes and points abreast; every number comes from the same operations in the same order.
+
+    Arrays are (nodes, points, lanes) or (nodes, lanes). A sum goes over its terms one after the other, as the loop does.
+    """
     nodes, points = xi.size, sine.size
     start = start_of_boundary(r, q)
     end = end_of_boundary(r, q, vol, start)
-    root = np.sqrt(t)
-    y = np.array([first_guess(r, q, vol, root * xi[i], start, end) for i in range(nodes)])
+    y = first_guess(r, q, vol, np.sqrt(t) * xi[:, None], start, end)
     sign, dq = 2.0 * by_r - 1.0, 1.0 - by_r
     moves = start_by_rate(r, q, by_r)
+    tau = t * (xi * xi)[:, None]
+    tau3 = tau[:, None]
+    lag = tau3 * (sine * sine)[:, None]
+    spread = vol * np.sqrt(tau3) * sine[:, None]
+    share = tau3 * weight[:, None]
+    grown, held = share * exp(-r * lag), share * exp(-q * lag)
     right = np.zeros((3, nodes, r.size))
     last = bad = np.zeros(r.size)
-    for _turn in range(passes):
-        jacobian = np.empty((nodes, nodes, r.size))
-        bad, last = np.zeros(r.size), np.zeros(r.size)
+    for turn in range(passes):
+        final = turn == passes - 1
         y2 = y * y
+        over, inverse, _plus, at_expiry, e, slope = maturity_terms(start + y, tau, r, q, vol)
+        square = np.zeros((nodes, points, r.size))
+        for j in range(nodes):
+            square = square + past[:, :, j, None] * y2[j]
+        before, over_past = past_boundary(square, floor[:, :, None] * y2[0])
+        minus, plus, below, earlier, density, _gain, a1, a2, a3, a4, e_past, r_past = past_terms(
+            y[:, None], before, over_past, start, over[:, None], lag, spread, r, q, grown, held
+        )
+        ev = -slope * at_expiry / (inverse * vol)
+        er = slope * sign * tau - dq * tau * e
+        e, es, rg, rs = (_summed(first, terms) for first, terms in ((e, a1), (0.0, a2), (0.0, a3), (0.0, a4)))
+        bad = np.zeros(r.size)
         for i in range(nodes):
-            tau = t * (xi[i] * xi[i])
-            over, inverse, _plus, minus, e, slope = maturity_terms(start + y[i], tau, r, q, vol)
-            ev = -slope * minus / (inverse * vol)
-            er = slope * sign * tau - dq * tau * e
-            rg, es, rs, rv, rr, rx = (np.zeros(r.size) for _ in range(6))
-            e_past, r_past = np.empty((points, r.size)), np.empty((points, r.size))
-            for k in range(points):
-                square = np.zeros(r.size)
-                for j in range(nodes):
-                    square = square + past[i, k, j] * y2[j]
-                lag = tau * (sine[k] * sine[k])
-                before, over_past = past_boundary(square, floor[i, k] * y2[0])
-                spread = vol * np.sqrt(tau) * sine[k]
-                grown, held = tau * weight[k] * exp(-r * lag), tau * weight[k] * exp(-q * lag)
-                minus, plus, below, earlier, density, _gain, a1, a2, a3, a4, e_past[k], r_past[k] = past_terms(
-                    y[i], before, over_past, start, over, lag, spread, r, q, grown, held
-                )
-                e, es, rg, rs = e + a1, es + a2, rg + a3, rs + a4
-                gains = by_parameters(
-                    by_r, dq, sign, q, vol, lag, spread, held, minus, plus, below, earlier, density, a2, a3
-                )
-                ev, rv, er, rr, rx = ev + gains[0], rv + gains[1], er + gains[2], rr + gains[3], rx + gains[4]
-            bad = worse(bad, e, rg)
-            right[0, i] = residual(y[i], start, e, rg)
-            ie, ir = 1.0 / e, 1.0 / rg
-            right[1, i] = ev * ie - rv * ir
-            right[2, i] = (er * ie - rr * ir) + moves * (1.0 + slope * ie - rx * ir)
-            for j in range(nodes):
-                total = np.zeros(r.size)
-                for k in range(points):
-                    total = total + (e_past[k] * ie - r_past[k] * ir) * past[i, k, j]
-                jacobian[i, j] = total * y[j]
-            jacobian[i, i] += 1.0 + (slope + es) * ie - rs * ir
-        for p in range(nodes):
-            for i in range(p + 1, nodes):
-                share = jacobian[i, p] / jacobian[p, p]
-                jacobian[i, p + 1 :] -= share * jacobian[p, p + 1 :]
-                right[:, i] -= share * right[:, p]
+            bad = worse(bad, e[i], rg[i])
+        ie, ir = 1.0 / e, 1.0 / rg
+        right[0] = residual(y, start, e, rg)
+        if final:
+            gains = by_parameters(
+                by_r, dq, sign, q, vol, lag, spread, held, minus, plus, below, earlier, density, a2, a3
+            )
+            ev, rv, er, rr, rx = (_summed(first, g) for first, g in zip((ev, 0.0, er, 0.0, 0.0), gains, strict=True))
+            right[1] = ev * ie - rv * ir
+            right[2] = (er * ie - rr * ir) + moves * (1.0 + slope * ie - rx * ir)
+        pull = e_past * ie[:, None] - r_past * ir[:, None]
+        jacobian = np.zeros((nodes, nodes, r.size))
+        for k in range(points):
+            jacobian = jacobian + pull[:, k, None] * past[:, k, :, None]
+        jacobian *= y
+        for i in range(nodes):
+            jacobian[i, i] += 1.0 + (slope[i] + es[i]) * ie[i] - rs[i] * ir[i]
+        for p in range(nodes - 1):
+            factor = jacobian[p + 1 :, p] / jacobian[p, p]
+            jacobian[p + 1 :, p + 1 :] -= factor[:, None] * jacobian[p, p + 1 :]
+            right[:, p + 1 :] -= factor * right[:, p, None]
         for i in range(nodes - 1, -1, -1):
             for j in range(i + 1, nodes):
                 right[:, i] -= jacobian[i, j] * right[:, j]
             right[:, i] /= jacobian[i, i]
+        new = moved(y, right[0], end, bad)
+        last = np.zeros(r.size)
         for i in range(nodes):
-            new = moved(y[i], right[0, i], end, bad)
-            last = relative_step(new, y[i], last)
-            y[i] = new
+            last = relative_step(new[i], y[i], last)
+        y = new
     return y, -right[1], -right[2], last + bad
+
+
+def _summed(first: Any, terms: Any) -> Any:
+    """`first` and the terms of every point (axis 1), added in order."""
+    total = first
+    for k in range(terms.shape[1]):
+        total = total + terms[:, k]
+    return total
 
 
 def _probe() -> tuple[Any, ...]:

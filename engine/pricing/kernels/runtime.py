@@ -108,10 +108,10 @@ def state() -> State:
     return _state
 
 
-def blocks(size: int) -> Iterator[slice]:
-    """Slices of at most `BLOCK` that cover `size` contracts."""
-    for start in range(0, size, BLOCK):
-        yield slice(start, min(start + BLOCK, size))
+def blocks(size: int, most: int = BLOCK) -> Iterator[slice]:
+    """Slices of at most `most` that cover `size` contracts."""
+    for start in range(0, size, most):
+        yield slice(start, min(start + most, size))
 
 
 def warm() -> State:
