@@ -1,4 +1,7 @@
-"""Sheets: a question with at most a quantity and a reason, answered by Enter, left by Esc. `await ask(...)` instead of exec()."""
+"""Sheets: a question with at most a quantity and a reason, answered by Enter, left by Esc. `await ask(...)` instead of exec().
+
+What a question says of a market moves while it is asked: `renew` looks again and changes the words, never what was typed.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ class Question:
     title: str
     text: str
     verb: str
+    warning: str = ""
+    """Said under the text and louder: what is wrong with the market that is shown."""
     quantity: int | None = None
     """Asked for, starting here, when given."""
     maximum: int = 100_000
@@ -42,8 +47,10 @@ class Sheet(Overlay):
         super().__init__(look, parent, "sheet", "Question", 460)
         self.question: Question | None = None
         self._then: Callable[[Answer | None], None] | None = None
-        self.title, self.text, self.missing = QLabel(), QLabel(), QLabel()
-        self.text.setWordWrap(True)
+        self._look_again: Callable[[], Question] | None = None
+        self.title, self.text, self.missing, self.warning = QLabel(), QLabel(), QLabel(), QLabel()
+        for words in (self.text, self.warning):
+            words.setWordWrap(True)
         self.quantity, self.reason = QSpinBox(), QLineEdit()
         self.quantity.setObjectName("sheet.quantity")
         self.quantity.setAccessibleName("Contracts")
@@ -66,7 +73,7 @@ class Sheet(Overlay):
         hands = QHBoxLayout()
         hands.addWidget(self.go, 2)
         hands.addWidget(self.leave, 1)
-        for widget in (self.title, self.text):
+        for widget in (self.title, self.text, self.warning):
             self.column.addWidget(widget)
         self.column.addLayout(form)
         self.column.addWidget(self.missing)
@@ -75,12 +82,16 @@ class Sheet(Overlay):
         look.changed.connect(self._restyle)
         self._restyle()
 
-    def ask(self, question: Question, then: Callable[[Answer | None], None]) -> None:
-        """Show the question; `then` gets the answer, or None when the trader left."""
+    def ask(
+        self,
+        question: Question,
+        then: Callable[[Answer | None], None],
+        look_again: Callable[[], Question] | None = None,
+    ) -> None:
+        """Show the question; `then` gets the answer, or None when the trader left. `look_again` asks it in the words of now."""
         self._end(None)
-        self.question, self._then = question, then
-        self.title.setText(question.title)
-        self.text.setText(question.text)
+        self._then, self._look_again = then, look_again
+        self._show_words(question)
         self.missing.hide()
         self.form.setRowVisible(self.quantity, question.quantity is not None)
         self.form.setRowVisible(self.reason, bool(question.reason))
@@ -88,12 +99,28 @@ class Sheet(Overlay):
         self.quantity.setValue(question.quantity or 1)
         self.reason.clear()
         self.reason.setPlaceholderText(question.reason)
-        self.setAccessibleDescription(f"{question.title}. {question.text}")
         self._words()
         self.open()
         first = self.quantity if question.quantity is not None else self.reason if question.reason else self.go
         first.setFocus(Qt.FocusReason.PopupFocusReason)
         self.quantity.selectAll()
+
+    def renew(self) -> None:
+        """Say the question in the words of now. What was typed and what has the keyboard stay."""
+        if self._look_again is None or not self.isVisible():
+            return
+        question = self._look_again()
+        if question != self.question:
+            self._show_words(question)
+            self.place()
+
+    def _show_words(self, question: Question) -> None:
+        self.question = question
+        self.title.setText(question.title)
+        self.text.setText(question.text)
+        self.warning.setText(question.warning)
+        self.warning.setVisible(bool(question.warning))
+        self.setAccessibleDescription(". ".join(p for p in (question.title, question.text, question.warning) if p))
 
     def accept(self) -> None:
         """Enter."""
@@ -114,7 +141,7 @@ class Sheet(Overlay):
             then(answer)
 
     def _end(self, answer: Answer | None) -> None:
-        then, self._then = self._then, None
+        then, self._then, self._look_again = self._then, None, None
         if then:
             then(answer)
 
@@ -139,6 +166,7 @@ class Sheet(Overlay):
             (self.title, "hi", "head", 600),
             (self.text, "mid", "data", 400),
             (self.missing, "hi", "label", 600),
+            (self.warning, "hi", "data", 600),
         ):
             palette = label.palette()
             palette.setColor(label.foregroundRole(), self.look.colour(tone))

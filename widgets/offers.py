@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,31 +41,66 @@ def chord_words(actions: Actions, first: str) -> str:
     return " · ".join(parts)
 
 
-def exit_question(row: PositionRow) -> Question:
-    """What would be sent for a position, and how many."""
+def exit_question(row: PositionRow, held: int | None = None) -> Question:
+    """What would be sent for a position, and how many. `held`: what is held now, where that may have changed; 0 when it is over."""
     mark = "" if row.mark is None else f", mark {numbers.price(row.mark)} ({numbers.age(row.age)} old)"
     return Question(
         title=f"Sell {row.contract}",
         text=f"{numbers.count(row.quantity, 'contract')} held, market {numbers.market(row.bid, row.ask)}{mark}.\n"
         f"Unrealised {numbers.dollars(row.pnl, 2, sign=True)}. Sent as a marketable limit.",
         verb="Sell {quantity}",
+        warning="" if held is None or held else "It is not held any more: there is nothing to sell.",
         quantity=row.quantity,
         maximum=row.quantity,
     )
 
 
-def buy_question(view: ChainView, row: ChainRow, side: ChainSide) -> Question:
-    """A ticket for one contract of the chain."""
+def buy_question(view: ChainView, row: ChainRow, side: ChainSide, now: datetime | None) -> Question:
+    """A ticket for one contract of the chain, by its market of this moment."""
     right = "C" if side is row.call else "P"
     day = f"{view.expiry.day} {view.expiry:%b %y}" if view.expiry is not None else ""
     vol = "n/a" if side.iv is None else numbers.percent(side.iv, 1)
     return Question(
         title=f"Buy {view.symbol} {day} {row.strike:f} {right}",
-        text=f"Market {numbers.market(side.bid, side.ask)}, IV {vol}, delta {numbers.plain(side.delta)} ({view.model}, {view.source}).\n"
+        text=f"{quote_words(side)}\n{_quoted(view, side, now)} · IV {vol} · delta {numbers.plain(side.delta)} ({view.model})\n"
         "A ticket opens for your quantity; every rule sees it, and it waits for approval.",
         verb="Open a ticket for {quantity}",
+        warning=_market_warning(view, side, now),
         quantity=1,
         maximum=500,
         reason="Why? (needed)",
         reason_needed=True,
     )
+
+
+def quote_words(side: ChainSide) -> str:
+    """`Bid 4.86 · ask 4.90 · mid 4.88`, a missing side as a dash."""
+    return f"Bid {numbers.price(side.bid)} · ask {numbers.price(side.ask)} · mid {numbers.price(side.mid)}"
+
+
+def _age(side: ChainSide, now: datetime | None) -> float | None:
+    return None if side.at is None or now is None else max(0.0, (now - side.at).total_seconds())
+
+
+def _quoted(view: ChainView, side: ChainSide, now: datetime | None) -> str:
+    old = _age(side, now)
+    return view.source if old is None else f"{view.source}, {numbers.age(old)} old"
+
+
+def _market_warning(view: ChainView, side: ChainSide, now: datetime | None) -> str:
+    """What is wrong with the market that is shown: too old, or a side is missing."""
+    old = _age(side, now)
+    if old is not None and view.age_limit is not None and old > view.age_limit:
+        return f"STALE: no new quote for {numbers.age(old)}. A ticket is refused until there is one."
+    if side.bid is None or side.ask is None:
+        return "There is no two-sided market: a ticket is refused until there is one."
+    return ""
+
+
+def contract_shown(view: ChainView, osi: str) -> tuple[ChainRow, ChainSide] | None:
+    """The row and side of a contract, None where the view does not have it."""
+    for row in view.rows:
+        for side in (row.call, row.put):
+            if side is not None and side.osi == osi:
+                return row, side
+    return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from widgets.keys import Keys
 from widgets.lamps import Lamps
 from widgets.menus import fill_menus
 from widgets.notice import Notice
-from widgets.offers import buy_question, chord_words, exit_question, palette_entries
+from widgets.offers import buy_question, chord_words, contract_shown, exit_question, palette_entries
 from widgets.overlay import Overlay
 from widgets.palette import Entry, Palette
 from widgets.panels.approvals import ApprovalsPanel
@@ -169,6 +170,7 @@ class DeskWindow(QMainWindow):
         if update.health is not None:
             self.health.show_view(update.health)
             self.lamps.show_lamps(update.health.lamps)
+        self.sheet.renew()
         title = title_of(
             self.header_view, len(self.approvals.tickets), self.positions.model.rowCount(), self.decision.rows
         )
@@ -294,9 +296,11 @@ class DeskWindow(QMainWindow):
     def _halted(self) -> bool:
         return self.header_view is not None and self.header_view.halted
 
-    def ask(self, question: Question, then: Callable[[Answer], None]) -> None:
-        """A sheet; nothing happens when the trader leaves it."""
-        self.sheet.ask(question, lambda answer: then(answer) if answer else None)
+    def ask(
+        self, question: Question, then: Callable[[Answer], None], look_again: Callable[[], Question] | None = None
+    ) -> None:
+        """A sheet; nothing happens when the trader leaves it. `look_again`: the same question by the market of now."""
+        self.sheet.ask(question, lambda answer: then(answer) if answer else None, look_again)
 
     def open_palette(self) -> None:
         entries = palette_entries(self)
@@ -348,11 +352,22 @@ class DeskWindow(QMainWindow):
 
     def buy(self, row: ChainRow, side: ChainSide) -> None:
         """Enter on the chain: what a ticket would ask for. Every rule still sees it, and it waits for approval like any other."""
+        found = (self.chain.view, row, side)
+
+        def look_again() -> Question:
+            nonlocal found
+            shown = contract_shown(self.chain.view, side.osi)
+            if shown is not None:
+                found = (self.chain.view, *shown)
+            # A contract that the chain lost keeps its last quote, which grows old before everybody's eyes.
+            return buy_question(*found, self._now)
+
         self.ask(
-            buy_question(self.chain.view, row, side),
+            look_again(),
             lambda answer: self.send(
                 OpenTicket(by="desk", contract=side.osi, quantity=answer.quantity or 1, reason=answer.reason)
             ),
+            look_again,
         )
 
     def exit_ticket(self) -> None:
@@ -361,7 +376,21 @@ class DeskWindow(QMainWindow):
         if row is None:
             self.say("No position is selected")
             return
+        chosen = row
+
+        def look_again() -> Question:
+            nonlocal chosen
+            now = next((one for one in self.positions.model.rows if one.id == chosen.id), None)
+            chosen = now or chosen
+            return exit_question(chosen, now.quantity if now is not None else 0)
+
         self.ask(
-            exit_question(row),
+            look_again(),
             lambda answer: self.send(ClosePosition(by="desk", position=row.id, quantity=answer.quantity)),
+            look_again,
         )
+
+    @property
+    def _now(self) -> datetime | None:
+        """The engine's time, to the second."""
+        return self.header_view.now if self.header_view is not None else None

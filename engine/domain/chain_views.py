@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from engine.domain.faces import View
@@ -31,6 +31,8 @@ class ChainSide(Value, frozen=True, kw_only=True):
     in_the_money: bool = False
     stale: float | None = None
     """Age of a quote that is too old, seconds; None while it is fresh."""
+    at: datetime | None = None
+    """When its quote was made; None where that is not known."""
     marks: tuple[str, ...] = ()
     """What is odd about it, in words: a stale, crossed or impossible price."""
 
@@ -76,5 +78,7 @@ class ChainView(View, frozen=True, kw_only=True):
     source: str = ""
     age: float | None = None
     """Seconds since the newest quote of the expiry."""
+    age_limit: float | None = None
+    """Seconds from which a quote of this expiry is too old to buy by."""
     findings: tuple[str, ...] = ()
     """What contradicts itself in the expiry's quotes."""

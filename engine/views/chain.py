@@ -117,6 +117,7 @@ def chain_view(ask: ChainAsk) -> ChainView:
         model=f"{chain.style.value.capitalize()}, {ask.terms.text}",
         source=chain.source,
         age=None if newest is None else age(newest),
+        age_limit=limit,
         findings=side.findings(),
         face=face,
     )
@@ -271,6 +272,7 @@ class _Expiry:
             volume=volume if volume >= 0 else None,
             in_the_money=float(self.strike[n]) < self.spot if is_call else float(self.strike[n]) > self.spot,
             stale=stale,
+            at=quote.at,
             marks=self._marks(n, stale),
         )
 

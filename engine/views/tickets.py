@@ -88,10 +88,17 @@ def ticket_view(seen: Seen, ticket: Ticket) -> TicketView:
         impacts=_impacts(book, ticket, spot) if entry else (),
         payoff=payoff(seen, ticket, spot) if entry else (),
         cancels=_cancels(seen) if entry else "the position ending otherwise, or its time",
-        sized_by=(ticket.sizing.capped_by or "the decision") if ticket.sizing else "",
+        sized_by=_sized_by(ticket),
         reprices=ticket.reprices,
         exit_reason=ticket.exit_reason.value if ticket.exit_reason else "",
     )
+
+
+def _sized_by(ticket: Ticket) -> str:
+    """What set the quantity: the rule that cut it, else who wished for it."""
+    if ticket.sizing is None:
+        return ""
+    return ticket.sizing.capped_by or ("hand" if ticket.by_hand else "the decision")
 
 
 def _budget_after(seen: Seen, book: Book | None, ticket: Ticket) -> Decimal | None:

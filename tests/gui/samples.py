@@ -421,7 +421,7 @@ def chain_side(strike: float, right: str, *, odd: bool = False) -> ChainSide:
         delta=round(float(found.delta), 3), gamma=round(float(found.gamma), 4), theta=round(float(found.theta), 3),
         vega=round(float(found.vega), 3), open_interest=int(240 * (1 + strike % 10) ** 1.7), volume=int(60 * (1 + strike % 5) ** 2),
         in_the_money=inside, marks=("mid is below what exercise pays",) if odd else ("quote is stale",) if strike == 668 else (),
-        stale=7.0 if strike == 668 else None,
+        stale=7.0 if strike == 668 else None, at=NOW - timedelta(seconds=7 if strike == 668 else 1),
     )  # fmt: skip
 
 
@@ -437,7 +437,7 @@ def chain() -> ChainView:
         symbol="SPY", symbols=("SPY", "QQQ", "IWM"), expiry=CHAIN_DAY, rows=rows, strikes=146,
         expiries=tuple(ChainExpiry(day=date(2026, 11, 20) + timedelta(days=n), dte=n) for n in days),
         spot=D("661.42"), forward=661.74, vol=0.143, move=12.13, rate=0.04, carry=0.011, model="American, parity forward",
-        source="simulated", age=0.2, findings=("1 under exercise value",),
+        source="simulated", age=0.2, age_limit=5.0, findings=("1 under exercise value",),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -150,13 +150,52 @@ def test_enter_asks_and_only_a_reasoned_answer_sends_a_ticket(hands: Hands, pane
     sheet = hands.window.sheet
     assert sheet.question is not None
     assert sheet.question.title == "Buy SPY 26 Nov 26 662 P"
-    assert "4.91 × 4.98" in sheet.question.text
+    assert "Bid 4.91 · ask 4.98 · mid 4.945" in sheet.question.text
     sheet.quantity.setValue(3)
     sheet.accept()
     assert hands.sent == []  # no reason, no ticket
     sheet.reason.setText("hedge")
     sheet.accept()
     assert hands.sent == [OpenTicket(by="desk", contract="SPY261126P00662000", quantity=3, reason="hedge")]
+
+
+def market_moves(hands: Hands, seconds: int, **quote: object) -> None:
+    """The desk hears of a later moment, and of another quote of the 662 call."""
+    view = hands.window.chain.view
+    now = samples.NOW + timedelta(seconds=seconds)
+    rows = tuple(
+        msgspec.structs.replace(row, call=msgspec.structs.replace(row.call, **quote))  # type: ignore[type-var]
+        if row.strike == 662 and row.call is not None
+        else row
+        for row in view.rows
+    )
+    hands.window.apply(DeskUpdate(header=samples.header(now=now), chain=msgspec.structs.replace(view, rows=rows)))
+
+
+def test_a_buy_sheet_shows_the_market_of_now_with_its_source_and_age(hands: Hands, panel: ChainPanel) -> None:
+    market_moves(hands, 1)
+    press(hands, KEYS.Key_Return)
+    sheet = hands.window.sheet
+    sheet.quantity.setValue(4)
+    sheet.reason.setText("half typed")
+    assert f"simulated, 2.0{numbers.NARROW}s old" in sheet.text.text()
+    market_moves(
+        hands, 3, bid=Decimal("4.70"), ask=Decimal("4.80"), mid=Decimal("4.75"), at=samples.NOW + timedelta(seconds=3)
+    )
+    assert sheet.text.text().startswith(f"Bid 4.70 · ask 4.80 · mid 4.75\nsimulated, 0.0{numbers.NARROW}s old")
+    assert not sheet.warning.isVisibleTo(sheet)
+    market_moves(hands, 9)
+    assert (
+        sheet.warning.text() == f"STALE: no new quote for 6.0{numbers.NARROW}s. A ticket is refused until there is one."
+    )
+    assert sheet.warning.isVisibleTo(sheet)
+    market_moves(hands, 10, at=samples.NOW + timedelta(seconds=10), bid=None, mid=None)
+    assert "no two-sided market" in sheet.warning.text()
+    assert (sheet.quantity.value(), sheet.reason.text()) == (4, "half typed")  # what was typed stays
+    hands.window.apply(DeskUpdate(chain=ChainView(), header=samples.header(now=samples.NOW + timedelta(seconds=40))))
+    assert f"30{numbers.NARROW}s" in sheet.warning.text()  # a contract that is gone grows old
+    sheet.accept()
+    assert hands.sent == [OpenTicket(by="desk", contract="SPY261126C00662000", quantity=4, reason="half typed")]
 
 
 def test_space_says_why_a_vol_is_missing(hands: Hands, panel: ChainPanel) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -134,6 +136,23 @@ def test_exit_ticket_sells_what_it_says(qtbot: QtBot, hands: Hands) -> None:
     press(qtbot, hands, Qt.Key.Key_1)
     press(qtbot, hands, Qt.Key.Key_Return)
     assert hands.sent == [ClosePosition(by="desk", position="P-2", quantity=1)]
+
+
+def test_an_exit_sheet_shows_the_market_of_now_and_says_when_it_is_over(qtbot: QtBot, hands: Hands) -> None:
+    hands.window.show_panel("positions")
+    press(qtbot, hands, Qt.Key.Key_J)
+    press(qtbot, hands, Qt.Key.Key_X)
+    sheet, view = hands.window.sheet, samples.positions()
+    rows = tuple(
+        msgspec.structs.replace(row, bid=Decimal("9.20"), ask=Decimal("9.30")) if row.id == "P-2" else row
+        for row in view.rows
+    )
+    hands.window.apply(DeskUpdate(positions=msgspec.structs.replace(view, rows=rows)))
+    assert "market 9.20 × 9.30" in sheet.text.text()
+    assert sheet.warning.text() == ""
+    rows = tuple(row for row in rows if row.id != "P-2")
+    hands.window.apply(DeskUpdate(positions=msgspec.structs.replace(view, rows=rows)))
+    assert "not held any more" in sheet.warning.text()
 
 
 def test_nothing_behind_a_sheet_hears_a_key(qtbot: QtBot, hands: Hands) -> None:

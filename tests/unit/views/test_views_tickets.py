@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from engine.domain.entities import Heard
+from engine.domain.entities import Heard, Sizing
 from engine.domain.values import ExitReason, Greeks, Policy, Purpose, Right, Side, Timeframe
 from engine.domain.views import FaceKind
 from engine.state import State
@@ -86,6 +86,17 @@ def test_a_put_pays_below_its_strike() -> None:
     asked = ticket(contract=put, greeks=GREEKS)
     (row,) = tickets.tickets_view(seen_by_hand(asking(asked), quotes=spot())).rows
     assert row.payoff[0].expiry > 0 > row.payoff[-1].expiry
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "capped_by", "said"),
+    [(False, "", "the decision"), (True, "", "hand"), (True, "risk budget", "risk budget"), (False, "guard", "guard")],
+)
+def test_the_size_is_said_to_be_whose_it_is(by_hand: bool, capped_by: str, said: str) -> None:
+    sizing = Sizing(quantity=2, recommended=2, risk_budget=D(500), loss_per_contract=D(100), confidence_factor=None,
+                    regime_factor=None, capped_by=capped_by)  # fmt: skip
+    (row,) = tickets.tickets_view(seen_by_hand(asking(ticket(by_hand=by_hand, sizing=sizing)))).rows
+    assert row.sized_by == said
 
 
 def test_what_is_not_known_is_not_said() -> None:
