@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from app import warming
 from app.commands.doctor import State, kernels_check
@@ -106,17 +109,14 @@ async def test_without_leave_to_compile_numpy_serves(folder: Path) -> None:
     assert await warmed(folder, allowed=False) == (Serving.UNAVAILABLE, "the numpy build was asked for")
 
 
-async def test_a_process_that_cannot_be_started_is_no_fault_of_the_desk(
+async def test_a_process_that_cannot_be_started_is_said_and_no_fault_of_the_desk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: list[str]) -> None:
-        raise OSError("no more processes")
-
-    monkeypatch.setattr(warming, "_start", refuse)
-    monkeypatch.setattr(kernels, "warm", lambda: kernels.State(Serving.COMPILED))
-    ready = asyncio.Event()
-    ready.set()
-    await warming.warm(ready, folder=tmp_path / "kernels")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    with ThreadPoolExecutor() as worker, capture_logs() as said:
+        await warming._compile(tmp_path / "kernels", worker)
+    assert [(one["event"], one["log_level"]) for one in said] == [("kernels_not_compiled", "warning")]
+    assert "gone" in said[0]["error"]
 
 
 def test_the_cache_is_where_it_is_told_to_be(tmp_path: Path) -> None:
