@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -15,12 +16,16 @@ class SystemClock:
     def wall(self) -> datetime:
         return self.now()
 
+    def monotonic(self) -> float:
+        return time.monotonic()
+
 
 class SetClock:
     """A clock that stands still until it is set: replays and tests. It refuses to go back."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start.astimezone(UTC)
+        self._passed = 0.0
 
     def now(self) -> datetime:
         return self._now
@@ -28,8 +33,17 @@ class SetClock:
     def wall(self) -> datetime:
         return self._now
 
+    def monotonic(self) -> float:
+        return self._passed
+
     def set(self, moment: datetime) -> None:
-        """Move on to `moment`; an earlier one is an error, for time in a ledger never goes back."""
+        """Let time pass until `moment`; an earlier one is an error, for time in a ledger never goes back."""
+        before = self._now
+        self.leap(moment)
+        self._passed += (self._now - before).total_seconds()
+
+    def leap(self, moment: datetime) -> None:
+        """Go on to `moment` without time passing: closed hours that are skipped, a clock that is set forward."""
         if moment < self._now:
             raise ValueError(f"clock was asked to go back from {self._now} to {moment}")
         self._now = moment.astimezone(UTC)
@@ -61,3 +75,6 @@ class ExchangeClock:
 
     def wall(self) -> datetime:
         return self._wall.now()
+
+    def monotonic(self) -> float:
+        return self._wall.monotonic()

@@ -26,6 +26,11 @@ class Clock(Protocol):
         """This machine's time (UTC): only for what the outside world stamps (HMAC, lateness of a sender)."""
         ...
 
+    def monotonic(self) -> float:
+        """Seconds since some moment of this process: runs while this machine does, whatever its or the exchange's time
+        is set to. For waits; two readings of different processes mean nothing together."""
+        ...
+
 
 class Change(Value, frozen=True, kw_only=True):
     """One projection row after a fact: the whole entity, canonical. `body` None removes the row."""
@@ -254,8 +259,8 @@ class Broker(Protocol):
     a crash only evidence can tell whether it was. It speaks `Reconnected` before anything is sent to it. False for a
     broker inside this process, which dies with it: there the intent being durable is enough."""
     settle_seconds: float
-    """How long what is handed over may be on its way. An order handed over longer than this before evidence was asked
-    for, and in no part of that complete evidence, did not arrive and never will."""
+    """How long what is handed over may be on its way, by `Clock.monotonic`. An order handed over longer than this before
+    evidence was asked for, and in no part of that complete evidence, did not arrive and never will."""
 
     def connect(self, sink: Sink) -> None: ...
 

@@ -104,7 +104,7 @@ def handed(step: Step, order_id: str) -> bool:
     if not ready(step):
         return False
     del step.live.handing[order_id]
-    step.live.handed[order_id] = step.now
+    step.live.handed[order_id] = step.monotonic
     return True
 
 
@@ -131,7 +131,7 @@ def ready(step: Step) -> bool:
     """Orders may be sent: the broker is in this process, or the line to it is up and its books were read."""
     if step.live.far is None:
         return True
-    return step.live.met and step.state.link is not None and step.state.link.ready
+    return step.live.met is not None and step.state.link is not None and step.state.link.ready
 
 
 def may_reprice(step: Step, order: Order) -> bool:

@@ -61,7 +61,7 @@ MISFITS = frozenset({TOO_MUCH, NEVER_OURS, NOT_HELD})
 
 def begin(step: Step) -> None:
     """A process begins: what was sent before it is in doubt, until it has met the broker and read its books."""
-    if step.live.far is not None and not step.live.met:
+    if step.live.far is not None and step.live.met is None:
         disconnected(step, "the engine started")
 
 
@@ -90,9 +90,10 @@ def connected(step: Step, data_lost: bool) -> None:
     assert step.live.far is not None, "only a broker outside this process has a line"
     if step.state.link is None or step.state.link.connected:
         disconnected(step, "the line was made anew")
-    elif not step.live.met:
+    elif step.live.met is None:
         _doubt_all(step, "the engine started")
-    step.live.met = True
+    if step.live.met is None:
+        step.live.met = step.monotonic
     step.live.ask = True
     step.emit(ev.BrokerConnected, broker=step.live.far.name, data_lost=data_lost)
 
@@ -181,26 +182,31 @@ def tend(step: Step) -> None:
         order = step.state.orders.get(key)
         if order is None or order.state is not OrderState.SUBMITTING:
             del step.live.handed[key]
-        elif step.now - at >= step.live.far.settle:
+        elif step.monotonic - at >= step.live.far.settle:
             _doubt(step, order, "no word of it")
 
 
 def question(step: Step, wanted: bool) -> Asked | None:
     """What the broker's books are asked for now; None when nothing is in doubt and they are not `wanted` otherwise, or
     when nobody could be asked."""
-    link = step.state.link
-    if step.live.far is None or not step.live.met or link is None or not link.connected:
+    link, met = step.state.link, step.live.met
+    if step.live.far is None or met is None or link is None or not link.connected:
         return None
     doubted = any(order.state is OrderState.UNKNOWN for order in step.state.open_orders.values())
     if link.reconciled and not doubted and not wanted:
         return None
     return Asked(
-        at=step.now,
         orders=dict(step.state.orders),
+        waited={key: _waited(step, key, met) for key in step.state.open_orders},
         withheld=frozenset(step.live.handing),
-        handed=dict(step.live.handed),
         line=link.changed,
     )
+
+
+def _waited(step: Step, order: str, met: float) -> float:
+    """Seconds since an order was handed over or changed. What an earlier process did with it has no reading here: for
+    that the wait begins when this one met the broker."""
+    return step.monotonic - max(met, step.live.changed.get(order, met), step.live.handed.get(order, met))
 
 
 def reconciled(step: Step, asked: Asked, evidence: Evidence) -> None:

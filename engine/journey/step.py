@@ -48,10 +48,10 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Far:
-    """A broker outside this process: its name, and how long what is handed over may be on its way."""
+    """A broker outside this process: its name, and how many seconds what is handed over may be on its way."""
 
     name: str
-    settle: timedelta
+    settle: float
 
 
 @dataclass(slots=True)
@@ -74,14 +74,16 @@ class Live:
     """What each position exposes, as of its last change or mark."""
     far: Far | None = None
     """Set when the broker is outside this process: it is sent to only while the line to it is ready."""
-    met: bool = False
-    """This process has heard from it."""
+    met: float | None = None
+    """When this process first heard from it, by the monotonic clock."""
     ask: bool = False
     """Something happened that only the broker's books can explain."""
     handing: dict[str, None] = field(default_factory=dict)
     """Orders about to be handed over, which is or becomes durable, and are not yet: they cannot be at the broker."""
-    handed: dict[str, datetime] = field(default_factory=dict)
-    """When orders without an answer were handed over."""
+    handed: dict[str, float] = field(default_factory=dict)
+    """When orders without an answer were handed over, by the monotonic clock: the exchange's may skip hours at once."""
+    changed: dict[str, float] = field(default_factory=dict)
+    """When open orders at a broker outside this process last changed in this process, by the monotonic clock."""
     behind: Refusal | None = None
     """Why no order adds risk now: the ledger's database has been behind for too long."""
     equity: Decimal | None = None
@@ -123,6 +125,8 @@ class Step:
     state: State
     world: World
     live: Live
+    monotonic: float = 0.0
+    """The clock's reading that cannot leap, for waits."""
     facts: list[AnyFact] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     keys: dict[str, int] = field(default_factory=dict)
@@ -149,7 +153,15 @@ class Step:
         fact = kind(seq=self.state.last_seq + 1, at=at, cause=cause, **fields)
         self.state.apply(fact)  # type: ignore[arg-type]  # AnyFact is the closed union of all Fact classes
         self.facts.append(fact)  # type: ignore[arg-type]
+        if self.live.far is not None:
+            self._note_change(getattr(fact, "order", ""))
         return fact
+
+    def _note_change(self, order: str) -> None:
+        if order in self.state.open_orders:
+            self.live.changed[order] = self.monotonic
+        else:
+            self.live.changed.pop(order, None)
 
     def take_back(self, order: str) -> None:
         """Ask the broker to cancel an order; asked again only when it has been silent for a while."""

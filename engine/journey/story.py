@@ -8,7 +8,6 @@ methods in the same order, so what is true of one is true of the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from engine.domain import events as ev
 from engine.domain.commands import Command, Done
@@ -32,7 +31,13 @@ class Journey:
         self.live = Live()
 
     def step(self) -> Step:
-        return Step(now=self.clock.now(), state=self.state, world=self.world, live=self.live)
+        return Step(
+            now=self.clock.now(),
+            state=self.state,
+            world=self.world,
+            live=self.live,
+            monotonic=self.clock.monotonic(),
+        )
 
     def meet(self, broker: Broker) -> None:
         """Who will be sent to: one outside this process is reconciled with before the first order."""
@@ -40,7 +45,7 @@ class Journey:
         if link is not None and link.broker != broker.name:
             raise ValueError(f"this ledger's orders are at {link.broker}, not at {broker.name}")
         if broker.durable_handover:
-            self.live.far = Far(broker.name, timedelta(seconds=broker.settle_seconds))
+            self.live.far = Far(broker.name, broker.settle_seconds)
 
     def open(self, step: Step, version: str, market: str) -> None:
         """The first facts of a run: who starts, with what; a new ledger also opens its paper account."""

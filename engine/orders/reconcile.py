@@ -7,8 +7,7 @@ said; more than one part of the books may be missing, and a missing part proves 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
 
 from engine.domain.entities import Order
 from engine.domain.values import OrderState
@@ -20,13 +19,12 @@ from engine.ports import BrokerExecution, BrokerOrder, Evidence
 class Asked:
     """The question the evidence answers. An order that changed since then is left to the next one."""
 
-    at: datetime
     orders: Mapping[str, Order]
     """As they were when it was asked."""
+    waited: Mapping[str, float] = field(default_factory=dict)
+    """Seconds since each open order was handed over or last changed, then, by a clock that cannot leap."""
     withheld: frozenset[str] = frozenset()
     """Orders that were certainly not handed over when it was asked."""
-    handed: Mapping[str, datetime] | None = None
-    """When orders were handed over, where that is later than their last change."""
     line: int = 0
     """Which connection it was asked over."""
 
@@ -115,10 +113,10 @@ NEVER_OURS = "names an order that we never sent"
 
 
 def findings(
-    orders: Mapping[str, Order], asked: Asked, evidence: Evidence, settle: timedelta, *, same_line: bool = True
+    orders: Mapping[str, Order], asked: Asked, evidence: Evidence, settle: float, *, same_line: bool = True
 ) -> list[Finding]:
     """Executions first, by their time; then what the books say of each order of ours, oldest first; then what is not
-    ours. `settle`: how long what was handed over may be on its way. An answer that does not come over the connection
+    ours. `settle`: how many seconds what was handed over may be on its way. An answer that does not come over the connection
     it was asked over proves executions, and nothing else."""
     found: list[Finding] = []
     counted = {key: order.filled for key, order in orders.items()}
@@ -182,7 +180,7 @@ def _about(
     ended: list[BrokerOrder],
     asked: Asked,
     evidence: Evidence,
-    settle: timedelta,
+    settle: float,
 ) -> Iterator[Finding]:
     if order.state is OrderState.APPROVED or order.state in NEVER_SENT:
         for seen in working:
@@ -229,12 +227,11 @@ def _ended(order: Order, counted: int, ended: list[BrokerOrder]) -> Finding:
     return Over(order.id, last.state, last.reason)
 
 
-def _absent(order: Order, counted: int, asked: Asked, evidence: Evidence, settle: timedelta) -> Finding:
+def _absent(order: Order, counted: int, asked: Asked, evidence: Evidence, settle: float) -> Finding:
     if counted > order.filled:
         return Waiting(order.id, "was filled while the books were read")
     if order.created < evidence.since:
         return Doubtful(order.id, f"older than the books, which begin {evidence.since.isoformat()}")
-    last = max(order.updated or order.created, (asked.handed or {}).get(order.id, order.created))
-    if asked.at - last < settle:
+    if asked.waited.get(order.id, 0.0) < settle:
         return Waiting(order.id, "may be on its way")
     return Missing(order.id, "not in the broker's books any more" if counted else "never arrived at the broker")

@@ -38,6 +38,9 @@ class AnyTime:
     def wall(self) -> datetime:
         return self.moment
 
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
 
 def market_at(seed: int, moment: datetime) -> tuple[SimulatedMarket, AnyTime]:
     clock = AnyTime(moment)

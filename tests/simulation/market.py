@@ -323,6 +323,9 @@ class ExchangeTime:
     def wall(self) -> datetime:
         return self.now()
 
+    def monotonic(self) -> float:
+        return self._time()
+
     def skip(self, span: timedelta) -> None:
         """The exchange goes on by so much at once. Never back."""
         assert span >= timedelta(0)

@@ -77,3 +77,16 @@ def test_a_fast_clock_runs_so_many_times_as_fast_and_keeps_what_it_skipped() -> 
     wall.moment += timedelta(seconds=1)
     assert clock.now() == night + timedelta(hours=8, minutes=1)
     assert clock.wall() == wall.moment
+
+
+def test_waits_are_measured_by_a_reading_that_no_clock_set_forward_and_no_closed_hour_moves() -> None:
+    wall, night = HandWall(), OPEN + timedelta(minutes=10)
+
+    def skip(moment: datetime) -> datetime:
+        return moment if moment < night else moment + timedelta(hours=8)
+
+    clock = ExchangeClock(OPEN, wall, skip)
+    before = clock.monotonic()
+    wall.moment += timedelta(hours=3)
+    assert clock.now() > OPEN + timedelta(hours=10)
+    assert 0 <= clock.monotonic() - before < 3600

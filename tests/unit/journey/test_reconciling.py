@@ -222,6 +222,60 @@ async def test_an_entry_lost_on_the_way_is_cancelled_once_it_cannot_be_on_its_wa
     assert far(desk).handed == [desk.order.id]
 
 
+async def test_an_order_on_its_way_is_not_lost_by_a_clock_that_leaps() -> None:
+    """The exchange skips closed hours, or its clock is set forward: what was sent is still on its way."""
+    desk = met()
+    desk.signal("240")
+    desk.signal("60")
+    order = desk.order
+    desk.clock.leap(desk.now + timedelta(seconds=60))
+    desk.look()
+    assert desk.order.state is OrderState.SUBMITTING, "nobody had the time to answer"
+    read(desk)
+    assert desk.order.state is OrderState.SUBMITTING
+    on_its_way = far(desk).sent[:]
+    drop(desk)
+    raise_line(desk)
+    desk.clock.leap(desk.now + timedelta(seconds=60))
+    read(desk)
+    assert desk.order.state is OrderState.UNKNOWN
+    far(desk).sent[:0] = on_its_way  # it had left before the line broke
+    far(desk).arrive()
+    read(desk)
+    assert (desk.order.id, desk.order.state) == (order.id, OrderState.WORKING)
+
+
+async def test_after_a_start_the_wait_begins_anew_with_the_line() -> None:
+    desk = met()
+    desk.signal("240")
+    desk.signal("60")
+    desk.wait(SETTLES - 0.1)
+    later = await again(desk, after=3600)
+    later.wait(2 * SETTLES)  # without a line
+    raise_line(later)
+    read(later)
+    later.wait(SETTLES - 0.1)
+    read(later)
+    assert later.order.state is OrderState.UNKNOWN
+    later.wait(0.1)
+    read(later)
+    assert later.order.state is OrderState.CANCELLED
+
+
+async def test_an_order_in_doubt_at_two_starts_waits_anew_each_time() -> None:
+    desk = met()
+    desk.signal("240")
+    desk.signal("60")
+    drop(desk)
+    later = await again(desk, after=3600)
+    raise_line(later)
+    read(later)
+    assert later.order.state is OrderState.UNKNOWN
+    later.wait(SETTLES)
+    read(later)
+    assert later.order.state is OrderState.CANCELLED
+
+
 async def test_an_order_that_gets_no_word_is_in_doubt_although_the_line_never_broke() -> None:
     desk = met()
     desk.signal("240")

@@ -15,8 +15,7 @@ from engine.ports import BrokerExecution, BrokerOrder, Evidence
 from tests.builders_trading import NOON, TODAY, WEEKLY, d, order, seconds
 
 S = OrderState
-SETTLE = seconds(5)
-LATER = NOON + seconds(60)
+SETTLE = 5.0
 
 
 def seen(state: OrderState = S.WORKING, filled: int = 0, **fields: Any) -> BrokerOrder:
@@ -45,7 +44,7 @@ def books(**parts: Any) -> Evidence:
 
 def findings_of(made: Order | None, evidence: Evidence, **asked: Any) -> list[Finding]:
     orders = {} if made is None else {made.id: made}
-    question = Asked(**{"at": LATER, "orders": orders, **asked})
+    question = Asked(**{"orders": orders, "waited": dict.fromkeys(orders, 60.0), **asked})
     return findings(orders, question, evidence, SETTLE)
 
 
@@ -151,13 +150,12 @@ def test_a_part_that_is_missing_is_unknown_and_not_empty(part: str) -> None:
 
 
 def test_absent_too_soon_it_may_be_on_its_way() -> None:
-    made = lost(updated=LATER - seconds(4.9))
-    assert findings_of(made, WHOLE) == [found.Waiting("O7", "may be on its way")]
-    assert findings_of(replace(made, updated=LATER - SETTLE), WHOLE) == [found.Missing("O7", NEVER)]
+    assert findings_of(lost(), WHOLE, waited={"O7": 4.9}) == [found.Waiting("O7", "may be on its way")]
+    assert findings_of(lost(), WHOLE, waited={"O7": SETTLE}) == [found.Missing("O7", NEVER)]
 
 
-def test_the_wait_counts_from_when_it_was_handed_over() -> None:
-    assert findings_of(lost(), WHOLE, handed={"O7": LATER - seconds(1)}) == [found.Waiting("O7", "may be on its way")]
+def test_where_nobody_knows_how_long_it_waited_it_may_be_on_its_way() -> None:
+    assert findings_of(lost(), WHOLE, waited={}) == [found.Waiting("O7", "may be on its way")]
 
 
 def test_books_that_begin_later_prove_no_absence() -> None:
@@ -171,7 +169,7 @@ def test_books_that_begin_later_prove_no_absence() -> None:
 
 def test_an_order_that_changed_since_the_question_is_left_to_the_next() -> None:
     before, now = lost(state=S.WORKING), lost()
-    question = Asked(at=LATER, orders={"O7": before})
+    question = Asked(orders={"O7": before})
     for evidence in (WHOLE, books(open_orders=(seen(),)), books(completed=(seen(S.CANCELLED),))):
         assert findings({"O7": now}, question, evidence, SETTLE) == []
 
@@ -183,7 +181,7 @@ def test_one_that_was_not_handed_over_when_it_was_asked_is_not_missing() -> None
 def test_an_answer_over_another_line_proves_executions_only() -> None:
     evidence = books(completed=(seen(S.CANCELLED, 1),), executions=(executed(1),))
     made = lost()
-    question = Asked(at=LATER, orders={"O7": made})
+    question = Asked(orders={"O7": made})
     assert findings({"O7": made}, question, evidence, SETTLE, same_line=False) == [found.Adopt(executed(1))]
 
 
