@@ -165,7 +165,7 @@ async def _aside(work: Awaitable[None], name: str, report: Callable[[str], None]
 
 LOGGED = (
     ev.EngineStarted, ev.EngineStopped, ev.ReceiptRefused, ev.EntryDenied, ev.TicketOpened, ev.TicketApproved,
-    ev.TicketRejected, ev.DecisionOverridden, ev.CommandRefused, ev.OrderFilled, ev.OrderRejected, ev.ExitTriggered,
+    ev.TicketRejected, ev.DecisionOverridden, ev.CommandRefused, ev.OrderSettledByHand, ev.OrderFilled, ev.OrderRejected, ev.ExitTriggered,
     ev.PositionClosed, ev.ContractSettled, ev.TradingHalted, ev.TradingResumed,
 )  # fmt: skip
 """What a person looks for in a log. The ledger has all of it, and the rest."""

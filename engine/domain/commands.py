@@ -60,6 +60,21 @@ class CancelOrder(Command, frozen=True, kw_only=True):
     order: str
 
 
+class SettleOrder(Command, frozen=True, kw_only=True):
+    """A person's word about an order that the broker's books cannot tell any more: it works no more, and so much of it
+    was filled that the ledger does not have."""
+
+    order: str
+    reason: str
+    """How it is known: the broker's statement, a call."""
+    quantity: int = 0
+    """Contracts filled beyond the executions that are known; 0: none, it was cancelled or never arrived."""
+    price: Decimal | None = None
+    """Dollars per share of those contracts."""
+    fees: Decimal | None = None
+    """Dollars for all of them; None: by the fee table."""
+
+
 class HaltTrading(Command, frozen=True, kw_only=True):
     reason: str = ""
     flatten: bool = False

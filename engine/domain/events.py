@@ -329,6 +329,19 @@ class OrderReappeared(Fact, frozen=True, kw_only=True):
     """The state we had it in."""
 
 
+class OrderSettledByHand(Fact, frozen=True, kw_only=True):
+    """A person said what became of an order that the broker's books could not tell. `OrderFilled` and `OrderCancelled`
+    follow, as they follow evidence."""
+
+    order: str
+    by: str
+    reason: str
+    quantity: int
+    """Contracts said to be filled beyond what was known."""
+    price: Decimal | None
+    fees: Decimal | None
+
+
 # --- the broker's line and books -------------------------------------------------------------------------------------
 
 
@@ -494,7 +507,7 @@ AnyFact = Union[
     DecisionMade, EntryDenied,
     TicketOpened, TicketRepriced, TicketApproved, TicketRejected, TicketExpired, DecisionOverridden, CommandRefused,
     OrderIntended, OrderSubmitted, OrderAccepted, OrderRepriced, OrderFilled, OrderCancelled, OrderRejected,
-    OrderExpired, OrderDenied, OrderDoubted, OrderReappeared,
+    OrderExpired, OrderDenied, OrderDoubted, OrderReappeared, OrderSettledByHand,
     BrokerDisconnected, BrokerConnected, BrokerReconciled, ForeignOrderSeen, ForeignExecutionSeen,
     PositionMarked, ExitTriggered, PositionClosed, ContractSettled,
     AccountOpened, SessionOpened, EquityMarked, TradingHalted, TradingResumed, BiasFlipped,

@@ -35,6 +35,7 @@ from engine.intake.models import (
     Outcome,
     Problem,
     Resume,
+    Settle,
     TicketAnswer,
     cancel,
 )
@@ -160,6 +161,10 @@ def _add_acting(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/orders/{order}/cancel", summary="Cancel a working order", **shared)
     async def cancel_order(order: Id) -> Response:
         return await _carry_out(desk, cancel(order))
+
+    @app.post("/api/orders/{order}/settle", summary="Say what became of an order the books cannot tell", **shared)
+    async def settle_order(order: Id, body: Settle) -> Response:
+        return await _carry_out(desk, body.command(order))
 
     @app.post("/api/positions/{position}/close", summary="Close a position", **shared)
     async def close(position: Id, body: Close | None = None) -> Response:

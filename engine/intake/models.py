@@ -17,6 +17,7 @@ from engine.domain.commands import (
     Override,
     Reject,
     ResumeTrading,
+    SettleOrder,
 )
 
 DOOR = "http"
@@ -102,6 +103,26 @@ class Close(Request):
 
     def command(self, position: str) -> Command:
         return ClosePosition(by=DOOR, position=position, quantity=self.quantity)
+
+
+class Settle(Request):
+    """What became of an order that the broker's books cannot tell any more: without a quantity nothing more was filled."""
+
+    reason: Annotated[Words, Field(min_length=1)] = Field(
+        description="How you know it", examples=["broker's statement"]
+    )
+    quantity: Annotated[int, Field(ge=0, le=100_000, strict=True)] = Field(
+        default=0, description="Contracts filled that the ledger does not have"
+    )
+    price: Price | None = None
+    fees: Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=4)] | None = Field(
+        default=None, description="Dollars for all of them; by the fee table where not given"
+    )
+
+    def command(self, order: str) -> Command:
+        return SettleOrder(
+            by=DOOR, order=order, reason=self.reason, quantity=self.quantity, price=self.price, fees=self.fees
+        )
 
 
 class Outcome(BaseModel):

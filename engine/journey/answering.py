@@ -14,10 +14,11 @@ from engine.domain.commands import (
     Override,
     Reject,
     ResumeTrading,
+    SettleOrder,
 )
 from engine.domain.entities import Ticket
 from engine.domain.values import Code, Direction, OrderState, OrderType, Purpose, Refusal, TicketState, refuse
-from engine.journey import approving, entering, exiting
+from engine.journey import approving, entering, exiting, settling
 from engine.journey.clockwork import equity_now
 from engine.journey.ordering import closing_orders
 from engine.journey.step import Step
@@ -38,6 +39,8 @@ def answer(step: Step, command: Command) -> Done:
             return _close(step, command)
         case CancelOrder():
             return _cancel(step, command)
+        case SettleOrder():
+            return settling.settle(step, command)
         case HaltTrading():
             return _halt(step, command)
         case ResumeTrading():

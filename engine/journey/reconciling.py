@@ -16,12 +16,14 @@ from engine.domain.values import Code, OrderState, OrderType, Purpose, Quote, Si
 from engine.journey import exiting, ordering
 from engine.journey.step import Cancel, Send, Step, Submit
 from engine.orders.link import order_key
-from engine.orders.oms import is_news
+from engine.orders.oms import BY_HAND, is_news
 from engine.orders.reconcile import (
     NEVER_OURS,
+    TOLD,
     TOO_MUCH,
     Adopt,
     Asked,
+    Beyond,
     Doubtful,
     Finding,
     ForeignExecution,
@@ -52,7 +54,7 @@ from engine.ports import (
 from engine.risk.kill_switch import ENGINE
 
 NOT_HELD = "sold more than is held"
-MISFITS = frozenset({TOO_MUCH, NEVER_OURS, NOT_HELD})
+MISFITS = frozenset({TOO_MUCH, NEVER_OURS, NOT_HELD, TOLD})
 """What can only be when the broker and we disagree about an order of ours: trading stops until a person has looked."""
 
 
@@ -82,6 +84,7 @@ def disconnected(step: Step, reason: str) -> None:
     """The line is broken: what is at the broker, or was on its way, is in doubt."""
     assert step.live.far is not None, "only a broker outside this process has a line"
     step.emit(ev.BrokerDisconnected, broker=step.live.far.name, reason=reason)
+    step.live.beyond = frozenset()
     _doubt_all(step, reason)
 
 
@@ -162,6 +165,8 @@ def _executed(step: Step, order: Order, report: Filled) -> None:
 def _misfit(step: Step, order: Order, quantity: int) -> str:
     if order.state is OrderState.DENIED:
         return NEVER_OURS
+    if any(known.startswith(BY_HAND) for known in order.executions):
+        return TOLD
     if quantity < 1 or quantity > order.remaining:
         return TOO_MUCH
     if order.side is Side.SELL:
@@ -218,12 +223,17 @@ def reconciled(step: Step, asked: Asked, evidence: Evidence) -> None:
     adopted = 0
     lost: list[Order] = []
     settled = False
+    beyond: set[str] = set()
     for finding in findings(step.state.orders, asked, evidence, step.live.far.settle, same_line=same_line):
         adopted += isinstance(finding, Adopt)
         settled |= isinstance(finding, Found | Over | Missing)
         if isinstance(finding, Missing) and step.state.orders[finding.order].purpose is Purpose.EXIT:
             lost.append(step.state.orders[finding.order])
+        if isinstance(finding, Beyond):
+            beyond.add(finding.order)
         _apply(step, finding)
+    if same_line and evidence.complete:
+        step.live.beyond = frozenset(beyond)
     if same_line and evidence.complete and (not link.reconciled or adopted or settled):
         doubts = [o.id for o in step.state.open_orders.values() if o.state is OrderState.UNKNOWN]
         step.emit(ev.BrokerReconciled, broker=link.broker, adopted=adopted, unresolved=tuple(doubts))
@@ -242,9 +252,9 @@ def _apply(step: Step, finding: Finding) -> None:
             step.live.handed.pop(key, None)
             step.emit(ev.OrderAccepted, cause=ordering.order_seq(key), order=key)
         case Over(order=key, state=state, reason=reason):
-            _over(step, orders[key], state, reason)
+            over(step, orders[key], state, reason)
         case Missing(order=key, reason=reason):
-            _over(step, orders[key], OrderState.CANCELLED, reason)
+            over(step, orders[key], OrderState.CANCELLED, reason)
         case Doubtful(order=key, why=why):
             _doubt(step, orders[key], why)
         case Waiting():
@@ -264,7 +274,8 @@ def _apply(step: Step, finding: Finding) -> None:
             assert_never(finding)
 
 
-def _over(step: Step, order: Order, state: OrderState, reason: str) -> None:
+def over(step: Step, order: Order, state: OrderState, reason: str) -> None:
+    """It has ended so; an exit's rule may ask again."""
     if not order.state.is_open:
         return  # an execution of the same books filled it
     step.live.handed.pop(order.id, None)

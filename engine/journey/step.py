@@ -84,6 +84,8 @@ class Live:
     """When orders without an answer were handed over, by the monotonic clock: the exchange's may skip hours at once."""
     changed: dict[str, float] = field(default_factory=dict)
     """When open orders at a broker outside this process last changed in this process, by the monotonic clock."""
+    beyond: frozenset[str] = frozenset()
+    """Orders in doubt that the books, whole and read over this line, cannot tell of: only a person can."""
     behind: Refusal | None = None
     """Why no order adds risk now: the ledger's database has been behind for too long."""
     equity: Decimal | None = None

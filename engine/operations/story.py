@@ -59,6 +59,8 @@ def words_of(fact: AnyFact) -> str:
             return reason
         case ev.OrderReappeared(order=order, was=was):
             return f"{order} works at the broker, was {was}"
+        case ev.OrderSettledByHand(by=by, reason=reason, quantity=quantity, price=price):
+            return f"by {by}: {f'{quantity} filled at {price}' if quantity else 'no more filled'}, {reason}"
         case ev.BrokerConnected(broker=broker, data_lost=data_lost):
             return f"{broker}, data {'lost' if data_lost else 'kept'}"
         case ev.BrokerReconciled(adopted=adopted, unresolved=unresolved):

@@ -34,6 +34,8 @@ from engine.ports import Accepted, BrokerReport, Filled
 OPEN = frozenset(state for state in OrderState if state.is_open)
 SENT = OPEN - {OrderState.APPROVED}
 NEVER_SENT = frozenset({OrderState.DENIED})
+BY_HAND = "hand:"
+"""How the id of an execution begins that a person told: the broker's own word of it would count it twice."""
 
 
 class IllegalTransition(ValueError):

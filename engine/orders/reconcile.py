@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from engine.domain.entities import Order
 from engine.domain.values import OrderState
-from engine.orders.oms import NEVER_SENT
+from engine.orders.oms import BY_HAND, NEVER_SENT
 from engine.ports import BrokerExecution, BrokerOrder, Evidence
 
 
@@ -69,6 +69,11 @@ class Doubtful:
 
 
 @dataclass(frozen=True, slots=True)
+class Beyond(Doubtful):
+    """No later books can settle it: it is older than they are, and works no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """The books say nothing about it yet."""
 
@@ -109,6 +114,7 @@ Finding = Adopt | Found | Over | Missing | Doubtful | Waiting | Reappeared | Sur
 NOT_OURS = "not ours"
 OTHER_CONTRACT = "names an order of ours for another contract or side"
 TOO_MUCH = "more than was ordered"
+TOLD = "a person told what was filled of this order"
 NEVER_OURS = "names an order that we never sent"
 
 
@@ -148,6 +154,8 @@ def misfit(order: Order | None, execution: BrokerExecution, counted: int) -> str
         return OTHER_CONTRACT
     if order.state in NEVER_SENT:
         return NEVER_OURS
+    if any(known.startswith(BY_HAND) for known in order.executions):
+        return TOLD
     if execution.quantity < 1 or counted + execution.quantity > order.quantity:
         return TOO_MUCH
     return ""
@@ -199,7 +207,7 @@ def _about(
     elif not order.state.is_open or counted == order.quantity:
         return
     elif ended:
-        yield _ended(order, counted, ended)
+        yield _ended(order, counted, ended, evidence)
     elif not evidence.complete:
         yield Waiting(order.id, "the books are not whole")
     else:
@@ -218,20 +226,25 @@ def _working(order: Order, counted: int, seen: BrokerOrder, filled: int) -> Iter
         yield Found(order.id)
 
 
-def _ended(order: Order, counted: int, ended: list[BrokerOrder]) -> Finding:
+def _ended(order: Order, counted: int, ended: list[BrokerOrder], evidence: Evidence) -> Finding:
     """The cancel may be confirmed while executions say filled: they win, and one that is missing is waited for."""
     last = ended[-1]
     filled = sum(seen.filled for seen in ended)
     if filled > counted or last.state is OrderState.FILLED:
-        return Doubtful(order.id, f"{filled} filled, executions of {counted}")
+        why = f"{filled} filled, executions of {counted}"
+        return Beyond(order.id, why) if _beyond(order, evidence) else Doubtful(order.id, why)
     return Over(order.id, last.state, last.reason)
 
 
 def _absent(order: Order, counted: int, asked: Asked, evidence: Evidence, settle: float) -> Finding:
     if counted > order.filled:
         return Waiting(order.id, "was filled while the books were read")
-    if order.created < evidence.since:
-        return Doubtful(order.id, f"older than the books, which begin {evidence.since.isoformat()}")
+    if _beyond(order, evidence):
+        return Beyond(order.id, f"older than the books, which begin {evidence.since.isoformat()}")
     if asked.waited.get(order.id, 0.0) < settle:
         return Waiting(order.id, "may be on its way")
     return Missing(order.id, "not in the broker's books any more" if counted else "never arrived at the broker")
+
+
+def _beyond(order: Order, evidence: Evidence) -> bool:
+    return evidence.complete and order.created < evidence.since

@@ -242,6 +242,9 @@ def fact_text(fact: AnyFact) -> str:
             return f"{fact.quantity} at {fact.price}, fees {fact.fees}, quote {fact.quote.bid} × {fact.quote.ask}"
         case ev.OrderCancelled() | ev.OrderDoubted() | ev.BrokerDisconnected():
             return fact.reason
+        case ev.OrderSettledByHand():
+            filled = f"{fact.quantity} filled at {fact.price}" if fact.quantity else "no more filled"
+            return f"by {fact.by}: {filled}, {fact.reason}"
         case ev.ForeignOrderSeen() | ev.ForeignExecutionSeen():
             return f"{fact.side} {fact.quantity} {fact.what}: {fact.why}"
         case ev.BrokerReconciled():

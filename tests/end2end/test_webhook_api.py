@@ -21,6 +21,7 @@ from engine.domain.commands import (
     Override,
     Reject,
     ResumeTrading,
+    SettleOrder,
 )
 from engine.domain.values import Code, refuse
 from engine.settings import IntakeSettings
@@ -90,6 +91,18 @@ async def test_reading_needs_the_api_or_the_trading_token(desk: Listening, http:
             Override(by="http", decision=9, reason="seen it", direction="SHORT"),
         ),
         ("/api/orders/O1/cancel", None, CancelOrder(by="http", order="O1")),
+        (
+            "/api/orders/O1/settle",
+            {"reason": "the statement says so"},
+            SettleOrder(by="http", order="O1", reason="the statement says so"),
+        ),
+        (
+            "/api/orders/O1/settle",
+            {"reason": "by phone", "quantity": 2, "price": "4.05", "fees": "1.30"},
+            SettleOrder(
+                by="http", order="O1", reason="by phone", quantity=2, price=Decimal("4.05"), fees=Decimal("1.30")
+            ),
+        ),
         ("/api/positions/P1/close", None, ClosePosition(by="http", position="P1")),
         ("/api/positions/P1/close", {"quantity": 1}, ClosePosition(by="http", position="P1", quantity=1)),
         ("/api/halt", None, HaltTrading(by="http")),
