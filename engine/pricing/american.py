@@ -20,12 +20,12 @@ from engine.pricing.american_tables import (
     SHARING,
     FloatArray,
     Piece,
-    flat,
     flattened,
     grouped,
     put_form,
     settled,
     tables,
+    whole,
 )
 from engine.pricing.european import DESK, FullGreeks, GreeksArrays, Units
 from engine.pricing.kernels.american_shared import LANES, SHARED
@@ -84,7 +84,7 @@ class Boundaries:
 
     def price_greeks(self, spot: ArrayLike, *, full: bool = True, units: Units = DESK) -> GreeksArrays:
         """Value and Greeks at a spot (a number, or one for each contract). Not `full`: vega and rho are NaN."""
-        spots = flat(np.broadcast_to(np.asarray(spot, np.float64), self.shape), np.float64)
+        spots = whole(np.asarray(spot, np.float64), self.shape, np.float64)
         results = self._results(spots, full, units)
         return GreeksArrays(*(each.reshape(self.shape) for each in results))
 
@@ -176,7 +176,8 @@ def _with_spot(
     spot: ArrayLike, strike: ArrayLike, t: ArrayLike, r: ArrayLike, q: ArrayLike, vol: ArrayLike, is_call: ArrayLike,
     precise: bool = False,
 ) -> tuple[FloatArray, Boundaries]:  # fmt: skip
-    given = (spot, strike, t, r, q, vol, is_call)
-    shape = np.broadcast_shapes(*(np.shape(each) for each in given))
-    spots, *others = (np.broadcast_to(np.asarray(each), shape) for each in given)
+    spots, *others = (np.asarray(each) for each in (spot, strike, t, r, q, vol, is_call))
+    shape = np.broadcast_shapes(spots.shape, *(each.shape for each in others))
+    if others[0].shape != shape:
+        others[0] = np.broadcast_to(others[0], shape)
     return np.asarray(spots, np.float64), Boundaries(*others, precise=precise)

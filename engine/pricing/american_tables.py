@@ -157,9 +157,9 @@ def tables(groups: Groups, *, precise: bool = False) -> Iterator[Piece]:
     """Fit every group's boundary, `precise` all by `PRECISE`. The pieces together hold every contract once."""
     groups = groups._replace(each=_capped(groups.each))
     each = groups.each
-    fineness = np.maximum(
-        choose_scheme(each.t, each.r, each.q, each.low), choose_scheme(each.t, each.r, each.q, each.high)
-    )
+    fineness = choose_scheme(each.t, each.r, each.q, each.low)
+    if not groups.single.all():
+        fineness = np.maximum(fineness, choose_scheme(each.t, each.r, each.q, each.high))
     fineness = np.full(each.t.size, PRECISE) if precise else fineness
     fineness = np.where((each.r > 0) | (each.q < each.r), fineness, EUROPEAN)
     kinds = np.where(groups.single, fineness * 2 + 1, fineness * 2)
@@ -268,14 +268,18 @@ def _mixed(matrix: FloatArray, values: FloatArray) -> FloatArray:
 
 def flattened(*arrays: ArrayLike, flag: ArrayLike) -> tuple[Any, ...]:
     """The broadcast shape, the arrays as float64 and the flag as bool: flat, contiguous and writable."""
-    # broadcast_to is read-only, so that `flat` copies what is repeated; broadcast_arrays warns instead.
-    shape = np.broadcast_shapes(*(np.shape(each) for each in (*arrays, flag)))
-    whole = [np.broadcast_to(np.asarray(each), shape) for each in (*arrays, flag)]
-    return (
-        shape,
-        *(flat(each, np.float64) for each in whole[:-1]),
-        flat(whole[-1], np.bool_),
-    )
+    given = [np.asarray(each) for each in (*arrays, flag)]
+    shape = np.broadcast_shapes(*(each.shape for each in given))
+    return (shape, *(whole(each, shape, np.float64) for each in given[:-1]), whole(given[-1], shape, np.bool_))
+
+
+def whole(array: NDArray[Any], shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:
+    """Of that shape, flat. Filled by hand: `broadcast_to` costs a few contracts more than pricing them."""
+    if array.shape == shape:
+        return flat(array, kind)
+    copies = np.empty(shape, kind)
+    copies[...] = array
+    return copies.ravel()
 
 
 def flat(array: NDArray[Any], kind: type[np.generic]) -> NDArray[Any]:

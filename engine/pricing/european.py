@@ -11,6 +11,7 @@ a negative price, strike or vol give NaN. Values are exact to a few 1e-16 of the
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -158,6 +159,10 @@ def _black76_rho(value: FloatArray, t: ArrayLike, units: Units) -> FloatArray:
 
 def _run(kernel: Kernel, results: int, units: Units | None, *arguments: ArrayLike) -> list[FloatArray]:
     """Broadcast, run, and give the results the broadcast shape."""
+    if all_plain(arguments):
+        found = list(np.empty((results, 1)))
+        kernel(*rows_of_one(arguments[:-1]), np.array([arguments[-1]], np.bool_), *(units or ()), *found)
+        return [each.reshape(()) for each in found]
     arrays = [np.asarray(each, np.float64) for each in arguments[:-1]]
     calls = np.asarray(arguments[-1], np.bool_)
     shape = np.broadcast_shapes(*(each.shape for each in arrays), calls.shape)
@@ -165,6 +170,19 @@ def _run(kernel: Kernel, results: int, units: Units | None, *arguments: ArrayLik
     found = [np.empty(flat[0].size) for _ in range(results)]
     kernel(*flat, spread(calls, shape), *(units or ()), *found)
     return [each.reshape(shape) for each in found]
+
+
+_PLAIN = frozenset({float, int, bool})
+
+
+def all_plain(arguments: Iterable[object]) -> bool:
+    """Whether all are single numbers of Python's own: one contract, as tickets and rules ask for. Nothing is to be broadcast."""
+    return _PLAIN.issuperset(map(type, arguments))
+
+
+def rows_of_one(numbers: tuple[ArrayLike, ...]) -> list[FloatArray]:
+    """Each number as an array of one, contiguous and writable."""
+    return list(np.array(numbers, np.float64).reshape(-1, 1))
 
 
 def spread(array: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:

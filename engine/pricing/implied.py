@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.pricing.european import spread
+from engine.pricing.european import all_plain, rows_of_one, spread
 from engine.pricing.kernels import implied as kernels
 
 FloatArray = NDArray[np.float64]
@@ -63,6 +63,10 @@ def implied_vol(
 ) -> ImpliedVols:
     """Implied vols of option prices (dollars per share). Arguments broadcast, to one dimension at least; units as in
     `european`."""
+    if all_plain((price, spot, strike, t, r, q, is_call)):
+        vol, status = np.empty(1), np.empty(1, np.int8)
+        kernels.IMPLIED(*rows_of_one((price, spot, strike, t, r, q)), np.array([is_call], np.bool_), vol, status)
+        return ImpliedVols(vol, status)
     arrays = [np.asarray(each, np.float64) for each in (price, spot, strike, t, r, q)]
     calls = np.asarray(is_call, np.bool_)
     shape = np.broadcast_shapes(*(each.shape for each in arrays), calls.shape) or (1,)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from engine.domain.values import Style
 from engine.pricing import american as american_model
 from engine.pricing import american_implied, european, implied
-from engine.pricing.european import FloatArray, GreeksArrays
+from engine.pricing.european import FloatArray, GreeksArrays, all_plain
 from engine.pricing.implied import ImpliedVols
 
 EUROPEAN_ROOTS = frozenset({"SPX", "SPXW", "XSP", "NDX", "NDXP", "XND", "RUT", "RUTW", "MRUT", "VIX", "VIXW", "DJX"})
@@ -73,6 +73,8 @@ Model = Callable[[bool, list[ArrayLike]], tuple[NDArray[np.generic], ...]]
 
 def _by_style(model: Model, results: int, american: ArrayLike, *arguments: ArrayLike) -> list[FloatArray]:
     """Ask the model of each style for its rows, and put the answers side by side."""
+    if type(american) is bool and all_plain(arguments):
+        return [np.asarray(each, np.float64).reshape(()) for each in model(american, list(arguments))]
     styles = np.asarray(american, np.bool_)
     shape = np.broadcast_shapes(styles.shape, *(np.shape(one) for one in arguments))
     if styles.size == 1 or styles.all() or not styles.any():
