@@ -10,7 +10,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QTimer
@@ -29,6 +31,7 @@ from engine.sessions import new_york_day
 from engine.views import board, desk, holdings, stories, tickets
 from engine.views.desk import Vitals
 from engine.views.lately import Lately
+from engine.views.outage import Edge, Outages
 from engine.views.seen import Seen
 from widgets.window import DeskWindow
 
@@ -51,6 +54,7 @@ class Composer:
         self._lines = 0
         self._logged = -1
         self._turn = 0
+        self._outages = Outages()
 
     def note(self, row: Callable[[int], LogRow]) -> None:
         """Keep a line for the log panel; `row` gets its number."""
@@ -66,6 +70,9 @@ class Composer:
             "orders": holdings.orders_view(seen),
             "positions": holdings.positions_view(seen),
         }
+        outage, edges = self._outages.look(vitals, seen.settings.ledger, seen.now)
+        for edge in edges:
+            self.note(partial(_edge_line, edge, seen.now))
         slow = self._turn % SLOW_EVERY
         first = self._turn == 0
         self._turn += 1
@@ -79,7 +86,7 @@ class Composer:
         if slow == 3 or first:
             views["greeks"] = holdings.greeks_view(seen)
         if slow == 4 or first:
-            views["health"] = desk.health_view(seen, vitals)
+            views["health"] = desk.health_view(seen, vitals, outage)
             views["welcome"] = desk.welcome_view(seen, vitals, secret)
         if self._logged != self._lines:
             self._logged = self._lines
@@ -215,6 +222,7 @@ class Bridge(QObject):
             pricing=serving.value,
             pricing_reason=reason,
             problems=tuple(engine.problems),
+            clock=now,
         )
 
     def _facts(self, facts: Sequence[AnyFact]) -> None:
@@ -243,6 +251,10 @@ class Bridge(QObject):
 WARNINGS = (
     ev.ReceiptRefused, ev.EntryDenied, ev.CommandRefused, ev.OrderRejected, ev.OrderDenied, ev.TradingHalted, ev.ExitTriggered,
 )  # fmt: skip
+
+
+def _edge_line(edge: Edge, at: datetime, number: int) -> LogRow:
+    return LogRow(id=number, at=at, level=edge.level, source="Ledger", text=edge.text)
 
 
 def _line(number: int, fact: AnyFact) -> LogRow:

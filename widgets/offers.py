@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -104,3 +105,31 @@ def contract_shown(view: ChainView, osi: str) -> tuple[ChainRow, ChainSide] | No
             if side is not None and side.osi == osi:
                 return row, side
     return None
+
+
+def live_buy(desk: DeskWindow, row: ChainRow, side: ChainSide) -> Callable[[], Question]:
+    """Makes the question of a contract by the chain that the desk shows at each call."""
+    found = (desk.chain.view, row, side)
+
+    def ask() -> Question:
+        nonlocal found
+        shown = contract_shown(desk.chain.view, side.osi)
+        if shown is not None:
+            found = (desk.chain.view, *shown)
+        # A contract that the chain lost keeps its last quote, which grows old before everybody's eyes.
+        return buy_question(*found, desk.now)
+
+    return ask
+
+
+def live_exit(desk: DeskWindow, row: PositionRow) -> Callable[[], Question]:
+    """Makes the question before an exit by what is held and quoted at each call."""
+    last = row
+
+    def ask() -> Question:
+        nonlocal last
+        now = next((one for one in desk.positions.model.rows if one.id == row.id), None)
+        last = now or last
+        return exit_question(last, now.quantity if now is not None else 0)
+
+    return ask

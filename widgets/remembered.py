@@ -14,10 +14,9 @@ from widgets.docks import LAYOUTS, Docks
 from widgets.theme import PAIRS, THEMES, Look
 
 
-def restore(path: Path, window: QMainWindow, docks: Docks, look: Look, layout: str) -> None:
+def restore(path: Path, window: QMainWindow, docks: Docks, layout: str) -> None:
     """As it was left; `layout` names the one to begin with instead, as designed."""
     settings = _file(path)
-    _restore_look(settings, look)
     geometry = settings.value("window/geometry")
     if isinstance(geometry, QByteArray):
         window.restoreGeometry(geometry)
@@ -25,7 +24,9 @@ def restore(path: Path, window: QMainWindow, docks: Docks, look: Look, layout: s
         docks.arrange(layout or LAYOUTS[0], fresh=True)
 
 
-def _restore_look(settings: QSettings, look: Look) -> None:
+def restore_look(path: Path, look: Look) -> None:
+    """The look it was left with. Before any widget is made: a label that was inked and never shown keeps its first ink."""
+    settings = _file(path)
     theme, pair = str(settings.value("look/theme", "")), str(settings.value("look/pair", ""))
     scale = str(settings.value("look/scale", ""))
     if theme or pair or scale:

@@ -29,7 +29,8 @@ from widgets.keys import Keys
 from widgets.lamps import Lamps
 from widgets.menus import fill_menus
 from widgets.notice import Notice
-from widgets.offers import buy_question, chord_words, contract_shown, exit_question, palette_entries
+from widgets.offers import chord_words, live_buy, live_exit, palette_entries
+from widgets.outage import OutageStrip
 from widgets.overlay import Overlay
 from widgets.palette import Entry, Palette
 from widgets.panels.approvals import ApprovalsPanel
@@ -80,6 +81,7 @@ class DeskWindow(QMainWindow):
         self.setWindowTitle("Strikedesk")
         self.setAccessibleName("Strikedesk")
         self.setMinimumSize(1024, 640)
+        remembered.restore_look(state_path, look)
         self._panels(monotonic)
         self._body()
         fill_menus(self)
@@ -90,7 +92,7 @@ class DeskWindow(QMainWindow):
         app.focusChanged.connect(self._focus_changed)
         look.changed.connect(self._look_changed)
         self.resize(1680, 1050)
-        remembered.restore(state_path, self, self.docks, look, layout)
+        remembered.restore(state_path, self, self.docks, layout)
 
     # -- made once
 
@@ -127,12 +129,14 @@ class DeskWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         self.band, self.header, self.lamps = Band(self.look), Header(self.look), Lamps(self.look)
+        self.outage = OutageStrip(self.look)
         self.docks = Docks(self.look, self.panels)
         inner = QVBoxLayout()
         inner.setContentsMargins(4, 4, 4, 4)
         inner.addWidget(self.docks)
         column.addWidget(self.band)
         column.addWidget(self.header)
+        column.addWidget(self.outage)
         column.addLayout(inner, 1)
         column.addWidget(self.lamps)
         self.setCentralWidget(desk)
@@ -140,7 +144,8 @@ class DeskWindow(QMainWindow):
         self.sheet, self.palette_view = Sheet(self.look, desk), Palette(self.look, desk)
         self.cheat_sheet = CheatSheet(self.look, desk, self.registry)
         self.header.halt_pressed.connect(lambda: self.do_by_id("desk.resume" if self._halted else "desk.halt"))
-        self.lamps.pressed.connect(lambda: self.show_panel("health"))
+        for place in (self.lamps, self.outage):
+            place.pressed.connect(lambda: self.show_panel("health"))
 
     # -- what comes in
 
@@ -170,6 +175,7 @@ class DeskWindow(QMainWindow):
         if update.health is not None:
             self.health.show_view(update.health)
             self.lamps.show_lamps(update.health.lamps)
+            self.outage.show_outage(update.health.outage)
         self.sheet.renew()
         title = title_of(
             self.header_view, len(self.approvals.tickets), self.positions.model.rowCount(), self.decision.rows
@@ -296,11 +302,11 @@ class DeskWindow(QMainWindow):
     def _halted(self) -> bool:
         return self.header_view is not None and self.header_view.halted
 
-    def ask(
-        self, question: Question, then: Callable[[Answer], None], look_again: Callable[[], Question] | None = None
-    ) -> None:
-        """A sheet; nothing happens when the trader leaves it. `look_again`: the same question by the market of now."""
-        self.sheet.ask(question, lambda answer: then(answer) if answer else None, look_again)
+    def ask(self, question: Question | Callable[[], Question], then: Callable[[Answer], None]) -> None:
+        """A sheet; nothing happens when the trader leaves it. A question that is made anew follows the market while it is asked."""
+        live = None if isinstance(question, Question) else question
+        first = question if isinstance(question, Question) else question()
+        self.sheet.ask(first, lambda answer: then(answer) if answer else None, live)
 
     def open_palette(self) -> None:
         entries = palette_entries(self)
@@ -352,22 +358,11 @@ class DeskWindow(QMainWindow):
 
     def buy(self, row: ChainRow, side: ChainSide) -> None:
         """Enter on the chain: what a ticket would ask for. Every rule still sees it, and it waits for approval like any other."""
-        found = (self.chain.view, row, side)
-
-        def look_again() -> Question:
-            nonlocal found
-            shown = contract_shown(self.chain.view, side.osi)
-            if shown is not None:
-                found = (self.chain.view, *shown)
-            # A contract that the chain lost keeps its last quote, which grows old before everybody's eyes.
-            return buy_question(*found, self._now)
-
         self.ask(
-            look_again(),
+            live_buy(self, row, side),
             lambda answer: self.send(
                 OpenTicket(by="desk", contract=side.osi, quantity=answer.quantity or 1, reason=answer.reason)
             ),
-            look_again,
         )
 
     def exit_ticket(self) -> None:
@@ -376,21 +371,12 @@ class DeskWindow(QMainWindow):
         if row is None:
             self.say("No position is selected")
             return
-        chosen = row
-
-        def look_again() -> Question:
-            nonlocal chosen
-            now = next((one for one in self.positions.model.rows if one.id == chosen.id), None)
-            chosen = now or chosen
-            return exit_question(chosen, now.quantity if now is not None else 0)
-
         self.ask(
-            look_again(),
+            live_exit(self, row),
             lambda answer: self.send(ClosePosition(by="desk", position=row.id, quantity=answer.quantity)),
-            look_again,
         )
 
     @property
-    def _now(self) -> datetime | None:
+    def now(self) -> datetime | None:
         """The engine's time, to the second."""
         return self.header_view.now if self.header_view is not None else None

@@ -121,8 +121,27 @@ class Lamp(Value, frozen=True, kw_only=True):
     age: float | None = None
 
 
+class Outage(Value, frozen=True, kw_only=True):
+    """The ledger does not keep up: what a trader must know of it."""
+
+    word: str
+    """`NO NEW ENTRIES`."""
+    grave: bool
+    """Something is refused because of it."""
+    since: datetime
+    lasts: float
+    """Seconds."""
+    facts: int
+    """Durable on this machine only, waiting for the database."""
+    goes_on: str
+    stops: str
+    reason: str = ""
+
+
 class HealthView(View, frozen=True, kw_only=True):
     lamps: tuple[Lamp, ...] = ()
+    outage: Outage | None = None
+    """None while the ledger keeps up."""
 
 
 class LogRow(Value, frozen=True, kw_only=True):

@@ -50,6 +50,9 @@ from engine.domain.faces import (
     LogView as LogView,
 )
 from engine.domain.faces import (
+    Outage as Outage,
+)
+from engine.domain.faces import (
     Point as Point,
 )
 from engine.domain.faces import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engine.domain.values import Policy, Value
-from engine.domain.views import Face, HeaderView, HealthView, Lamp, LampState, Tick, WelcomeStep, WelcomeView
+from engine.domain.views import Face, HeaderView, HealthView, Lamp, LampState, Outage, Tick, WelcomeStep, WelcomeView
 from engine.portfolio.account import day_pnl
 from engine.ports import Spooled
 from engine.risk.book import day_budget_used
@@ -39,6 +39,8 @@ class Vitals(Value, frozen=True, kw_only=True):
     pricing_reason: str = ""
     """Why there is no compiled code, or why it is not kept."""
     problems: tuple[str, ...] = ()
+    clock: float = 0.0
+    """Seconds of a clock that never goes back, when this was taken."""
 
 
 def header_view(seen: Seen, market: str) -> HeaderView:
@@ -86,7 +88,7 @@ def _tick(seen: Seen, symbol: str) -> Tick:
     )
 
 
-def health_view(seen: Seen, vitals: Vitals) -> HealthView:
+def health_view(seen: Seen, vitals: Vitals, outage: Outage | None = None) -> HealthView:
     ok, off, warn, bad = LampState.OK, LampState.OFF, LampState.WARN, LampState.BAD
     quotes = [seen.quotes.underlying(symbol) for symbol in seen.quotes.symbols()]
     ages = [quote.age(seen.now) for quote in quotes if quote is not None]
@@ -115,7 +117,7 @@ def health_view(seen: Seen, vitals: Vitals) -> HealthView:
     ]  # fmt: skip
     lamps += broker_lamps(seen)
     lamps += [Lamp(id=f"problem{n}", name="Notice", state=warn, text=words) for n, words in enumerate(vitals.problems)]
-    return HealthView(lamps=tuple(lamps))
+    return HealthView(lamps=tuple(lamps), outage=outage)
 
 
 def _pricing(vitals: Vitals) -> Lamp:

@@ -49,6 +49,7 @@ from engine.domain.views import (
     LogView,
     OrderRow,
     OrdersView,
+    Outage,
     PayoffPoint,
     Point,
     PositionRow,
@@ -543,3 +544,21 @@ def broken(lamp: Lamp) -> Lamp:
     if lamp.id == "market":
         return msgspec.structs.replace(lamp, state=LampState.WARN, text="IWM silent 14 s", age=14.0)
     return lamp
+
+
+OUTAGES = (
+    Outage(
+        word="LEDGER BEHIND", grave=False, since=NOW, lasts=4.0, facts=312, goes_on="entries and exits go on",
+        stops="new entries stop at 10 s or 5,000 facts", reason="a commit took 1.2 s",
+    ),
+    Outage(
+        word="NO NEW ENTRIES", grave=True, since=NOW, lasts=120.0, facts=1204, goes_on="exits, closes, cancels and halts go on",
+        stops="new entries are refused", reason="the server does not answer",
+    ),
+    Outage(
+        word="NOTHING IS KEPT", grave=True, since=NOW, lasts=60.0, facts=0,
+        goes_on="closes, halts, cancels are taken; exit orders wait",
+        stops="new entries are refused, webhooks answered 503",
+    ),
+)  # fmt: skip
+"""The ledger in its three kinds of trouble."""

@@ -160,6 +160,40 @@ async def test_signal_to_position_to_closed_by_keys(rig: Rig) -> None:
     assert any("PositionClosed" in line.source for line in window.log.model.rows)
 
 
+@pytest.mark.parametrize("spool", [False, True])
+async def test_an_outage_of_the_ledger_has_its_line_until_it_is_over(rig: Rig, spool: bool) -> None:
+    window, ledger = rig.window, rig.engine.ledger
+    assert isinstance(ledger, MemoryLedger)
+    await rig.look()
+    assert not window.outage.isVisible()
+    ledger.hold(True, spool=spool)
+    async with asyncio.timeout(20):
+        while not window.outage.isVisible():
+            await asyncio.sleep(0.02)
+            await flushed(rig)
+    assert window.outage.isVisible()
+    shown = window.outage.outage
+    assert shown is not None
+    assert shown.word == ("LEDGER BEHIND" if spool else "NOTHING IS KEPT")
+    assert shown.word in window.outage.accessibleName() + window.outage.accessibleDescription()
+    (said,) = (row for row in window.log.model.rows if row.source == "Ledger")
+    assert said.text.startswith(shown.word)
+    assert said.level in ("warning", "error")
+    ledger.hold(False)
+    await flushed(rig)
+    assert not window.outage.isVisible()
+    over = next(row for row in window.log.model.rows if row.source == "Ledger")
+    assert "keeps up again" in over.text
+    assert over.level == "info"
+
+
+async def flushed(rig: Rig) -> None:
+    """All panels have been looked at; nothing is waited for."""
+    for _ in range(7):
+        await asyncio.sleep(0)
+        rig.bridge.flush()
+
+
 async def test_a_wait_shows_what_would_change_it(rig: Rig) -> None:
     await rig.hear("5", quality="MEDIUM")
     shown = rig.window.decision.shown

@@ -164,7 +164,7 @@ def market_moves(hands: Hands, seconds: int, **quote: object) -> None:
     view = hands.window.chain.view
     now = samples.NOW + timedelta(seconds=seconds)
     rows = tuple(
-        msgspec.structs.replace(row, call=msgspec.structs.replace(row.call, **quote))  # type: ignore[type-var]
+        msgspec.structs.replace(row, call=msgspec.structs.replace(row.call, **quote))
         if row.strike == 662 and row.call is not None
         else row
         for row in view.rows

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.actions import ACTIONS, KEYMAP
@@ -19,6 +20,7 @@ from tests.gui import samples
 from tests.gui.conftest import Hands
 from widgets.action import HOLD_MS, Action, Actions
 from widgets.cheatsheet import KeyPage
+from widgets.theme import Look
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 ROOT = Path(__file__).resolve().parents[2]
@@ -292,6 +294,22 @@ def test_layouts_change_and_are_kept(qtbot: QtBot, hands: Hands, tmp_path: Path)
     again = Hands(hands.look, tmp_path / "state.ini")
     qtbot.addWidget(again.window)
     assert again.window.docks.layout_name == "quiet"
+    again.window.close_now()
+
+
+def test_a_remembered_light_desk_starts_with_readable_sheets(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> None:
+    (tmp_path / "light.ini").write_text("[look]\ntheme=light\n")
+    look = Look()
+    look.apply(qapp)
+    again = Hands(look, tmp_path / "light.ini")
+    qtbot.addWidget(again.window)
+    again.window.show()
+    again.window.apply(samples.full())
+    again.window.exit_ticket()
+    qtbot.wait(5)
+    title = again.window.sheet.title
+    assert look.theme == "light"
+    assert title.palette().color(title.foregroundRole()) == look.colour("hi")
     again.window.close_now()
 
 
