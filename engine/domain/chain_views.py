@@ -72,7 +72,8 @@ class ChainView(View, frozen=True, kw_only=True):
     move: float | None = None
     """One standard deviation of the underlying until the expiry, dollars."""
     rate: float = 0.0
-    carry: float = 0.0
+    carry: float | None = 0.0
+    """A fraction a year; None so near to the expiry that a cent of the forward would be per cents of it."""
     model: str = ""
     """`American, parity forward`."""
     source: str = ""

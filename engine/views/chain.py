@@ -29,6 +29,8 @@ from engine.views.seen import age
 
 FORWARD_ERROR = 0.01
 """Dollars that the parity forward leaves open, for bounds that hang on it."""
+CARRY_KNOWN = 1 / 365
+"""Years to an expiry from which its carry is told: on the last day a cent in a forward of 600 is 0.6 % a year and more."""
 THIN = (FindingKind.ZERO_BID, FindingKind.NO_QUOTE)
 """Far contracts without a side are ordinary; the missing vol says why."""
 SHOWN = 40
@@ -113,7 +115,7 @@ def chain_view(ask: ChainAsk) -> ChainView:
         vol=None if vol is None else round(vol, 4),
         move=None if vol is None else round(side.forward * vol * math.sqrt(side.t), 2),
         rate=ask.terms.rate,
-        carry=round(ask.terms.carry, 4),
+        carry=round(ask.terms.carry, 4) if side.t >= CARRY_KNOWN else None,
         model=f"{chain.style.value.capitalize()}, {ask.terms.text}",
         source=chain.source,
         age=None if newest is None else age(newest),

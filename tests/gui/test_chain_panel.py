@@ -12,11 +12,11 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from engine.domain.commands import OpenTicket
-from engine.domain.views import ChainRow, ChainSide, ChainView, DeskUpdate
+from engine.domain.views import ChainExpiry, ChainRow, ChainSide, ChainView, DeskUpdate
 from tests.gui import samples
 from tests.gui.conftest import Hands
 from widgets import numbers
-from widgets.panels.chain import ChainPanel, figures, fitting
+from widgets.panels.chain import ChainPanel, ChainSides, figures, fitting
 from widgets.panels.chain_columns import CALL, PUT, STRIKE
 
 KEYS = Qt.Key
@@ -273,3 +273,27 @@ def test_the_chain_layout_shows_it_large(hands: Hands, qtbot: QtBot) -> None:
     assert not hands.window.docks.visible("signals")
     hands.window.apply(samples.full())
     assert hands.window.chain.width() > 800
+
+
+@pytest.mark.parametrize(("dte", "said"), [(0, "n/a, 0DTE"), (1, "n/a, under a day")])
+def test_a_carry_that_cannot_be_determined_is_not_a_number(dte: int, said: str) -> None:
+    view = samples.chain()
+    day = date(2026, 11, 20) + timedelta(days=dte)
+    near = msgspec.structs.replace(view, expiry=day, expiries=(ChainExpiry(day=day, dte=dte),), carry=None)
+    assert ("Carry", said) in figures(near)
+    assert ("Carry", f"1.10{numbers.NARROW}%") in figures(view)
+
+
+def test_the_halves_are_headed_and_meet_at_the_strike(hands: Hands, panel: ChainPanel, qtbot: QtBot) -> None:
+    sides = panel.content.findChild(ChainSides)
+    assert isinstance(sides, ChainSides)
+    for layout in ("chain", "trade"):
+        hands.window.docks.arrange(layout)
+        qtbot.wait(20)
+        hands.window.show_panel("chain")
+        calls, puts = sides.halves()
+        table = panel.table
+        assert calls.right() + 1 == table.columnViewportPosition(STRIKE)
+        assert puts.left() == table.columnViewportPosition(STRIKE) + table.columnWidth(STRIKE)
+        sides.grab()
+        assert sides.cut == []

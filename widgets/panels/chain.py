@@ -14,7 +14,7 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from engine.domain.views import ChainExpiry, ChainRow, ChainSide, ChainView
 from widgets import numbers
 from widgets.canvas import CENTRE, Canvas
-from widgets.panels.chain_columns import CALL, COLUMNS, PUT, STRIKE, reasons
+from widgets.panels.chain_columns import CALL, COLUMNS, NOT_TOLD, PUT, STRIKE, reasons
 from widgets.states import Panel
 from widgets.table import TableModel, TableView
 from widgets.theme import Look
@@ -200,10 +200,41 @@ def figures(view: ChainView) -> tuple[tuple[str, str], ...]:
         ("ATM IV", numbers.NONE if view.vol is None else numbers.percent(view.vol, 1)),
         ("1σ move", move or numbers.NONE),
         ("Rate", numbers.percent(view.rate, 2)),
-        ("Carry", numbers.percent(view.carry, 2)),
+        ("Carry", numbers.percent(view.carry, 2) if view.carry is not None else _no_carry(view)),
         ("Findings", "; ".join(view.findings) or "none"),
     ]
     return tuple(found)
+
+
+def _no_carry(view: ChainView) -> str:
+    today = any(one.day == view.expiry and one.dte == 0 for one in view.expiries)
+    return f"{NOT_TOLD}, {'0DTE' if today else 'under a day'}"
+
+
+class ChainSides(Canvas):
+    """Over the titles of the columns: whose they are. It follows the columns' places."""
+
+    def __init__(self, look: Look, table: ChainTable) -> None:
+        super().__init__(look, "chain.sides", "Calls left, puts right of the strike")
+        self.table = table
+        table.horizontalHeader().sectionResized.connect(lambda *_: self.update())
+        table.horizontalHeader().geometriesChanged.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.look.px(300), self.look.px(20))
+
+    def halves(self) -> tuple[QRect, QRect]:
+        """Rooms left and right of the strike."""
+        left = self.table.columnViewportPosition(STRIKE)
+        right = left + self.table.columnWidth(STRIKE)
+        return QRect(0, 0, left, self.height()), QRect(right, 0, self.table.viewport().width() - right, self.height())
+
+    def draw(self, painter: QPainter) -> None:
+        painter.fillRect(self.rect(), self.look.colour("surface1"))
+        for name, room in zip(("CALLS", "PUTS"), self.halves(), strict=True):
+            self.put(painter, room, name, role="label", weight=600, tone="mid", align=CENTRE)
+            inset = self.look.px(8)
+            self.hairline(painter, room.left() + inset, self.height() - 1, room.right() - inset, self.height() - 1)
 
 
 class ChainPanel(Panel):
@@ -224,6 +255,7 @@ class ChainPanel(Panel):
         self.table = ChainTable(look, self.model)
         self.table.setMinimumHeight(1)
         self.box.addWidget(self.head)
+        self.box.addWidget(ChainSides(look, self.table))
         self.box.addWidget(self.table, 1)
         self.content.setFocusProxy(self.table)
         self.head.picked.connect(self.pick)

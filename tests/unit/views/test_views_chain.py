@@ -219,3 +219,20 @@ def test_expiries_that_are_over_are_not_offered() -> None:
 def test_equal_looks_are_equal_views() -> None:
     chain = made()
     assert look(chain) == look(chain)
+
+
+@pytest.mark.parametrize(
+    ("expiry", "before", "told"),
+    [(0, timedelta(hours=4), False), (1, timedelta(hours=23, minutes=59), False), (1, timedelta(days=1), True), (1, timedelta(days=7), True)],
+)  # fmt: skip
+def test_a_carry_that_a_cent_would_move_by_per_cents_is_not_told(expiry: int, before: timedelta, told: bool) -> None:
+    now = expiry_moment((TODAY, WEEK)[expiry], CALENDAR) - before
+    view = look(made(now=now), expiry, now=now)
+    assert view.rows
+    assert view.carry == (TERMS.carry if told else None)
+
+
+def test_each_contract_tells_when_its_quote_was_made_and_the_expiry_how_old_it_may_be() -> None:
+    view = look(made())
+    assert {one.at for row in view.rows for one in (row.call, row.put) if one} == {NOW - timedelta(seconds=0.5)}
+    assert view.age_limit == Settings().market.quote_age("simulated")
