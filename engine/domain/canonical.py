@@ -15,22 +15,30 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from json.encoder import encode_basestring
 from math import isfinite
 from operator import attrgetter
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from engine.domain.entities import Ticket
 from engine.domain.events import AnyFact
-from engine.domain.signals import ActivePhase, ActiveSignal, ActiveTrend
+from engine.domain.signals import ActivePhase, ActiveSignal, ActiveTrend, Decision
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
 _number = msgspec.json.Encoder().encode
+_sorted = msgspec.json.Encoder(order="sorted").encode
 _LASTING = (ActiveSignal, ActivePhase, ActiveTrend)
 _REMEMBERED = 2048
 """Texts kept at most: more than stand on any board."""
+_TWICE = (Decision, Ticket)
+"""Written twice at once: in their fact and in the row it changes."""
+_JUST_WRITTEN = 32
+"""Texts of those that are kept."""
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e16
 
 Encode = Callable[[Any], str]
@@ -126,7 +134,43 @@ def _struct_encoder(cls: type[msgspec.Struct]) -> Encode:
     return lambda value: template % tuple([_ENCODERS[type(got)](got) for got in values(value)])
 
 
-def _remembering(encode: Encode) -> Encode:
+@cache
+def _is_simple(declared: Any) -> bool:
+    """Whether msgspec writes every value of a declared type as is canonical: neither floats, whose exponents it writes
+    otherwise and whose NaN it lets pass, nor times, whose whole seconds it shortens."""
+    if declared in (str, int, bool, date, Decimal, NoneType):
+        return True
+    origin = get_origin(declared)
+    if origin in (tuple, dict, UnionType, Union):
+        return all(one is Ellipsis or _is_simple(one) for one in get_args(declared))
+    if not isinstance(declared, type) or origin is not None:
+        return False
+    if issubclass(declared, msgspec.Struct):
+        return _all_simple(declared)
+    return issubclass(declared, StrEnum)
+
+
+def _all_simple(cls: type[msgspec.Struct]) -> bool:
+    config = cls.__struct_config__
+    plain = not (config.array_like or config.omit_defaults or config.tag_field)
+    return plain and all(map(_is_simple, get_type_hints(cls).values()))
+
+
+def _simple_encoder(slow: Encode) -> Encode:
+    """One call for a struct of simple fields, many of which stand in a ticket. What it would write otherwise goes the
+    slow way: numbers with an exponent, whole ones over 64 bits, and lone surrogates."""
+
+    def encode(value: Any) -> str:
+        try:
+            text = _sorted(value)
+        except (UnicodeEncodeError, OverflowError):
+            return slow(value)
+        return slow(value) if b"E+" in text or b"E-" in text else text.decode()
+
+    return encode
+
+
+def _remembering(encode: Encode, most: int) -> Encode:
     """The same for values that are written again and again as they are: what stands on the board is in every decision
     and in every change of the board. They are frozen all through, so an object's text never changes."""
     known: dict[int, tuple[Any, str]] = {}
@@ -136,7 +180,7 @@ def _remembering(encode: Encode) -> Encode:
         if found is not None and found[0] is value:  # an id may be another's later on
             return found[1]
         text = encode(value)
-        if len(known) >= _REMEMBERED:
+        if len(known) >= most:
             known.clear()
         known[id(value)] = (value, text)
         return text
@@ -150,8 +194,12 @@ class _Encoders(dict[type, Encode]):
     def __missing__(self, cls: type) -> Encode:
         if issubclass(cls, msgspec.Struct):
             made = _struct_encoder(cls)
+            if _all_simple(cls):
+                made = _simple_encoder(made)
             if cls in _LASTING:
-                made = _remembering(made)
+                made = _remembering(made, _REMEMBERED)
+            elif cls in _TWICE:
+                made = _remembering(made, _JUST_WRITTEN)
         elif issubclass(cls, StrEnum):
             made = encode_basestring
         else:
