@@ -161,6 +161,8 @@ def checked_text(value: object, path: str, most: int) -> str:
 
 def refuse_non_finite(value: object, path: str = "") -> None:
     """Raise `BodyError` at the first NaN or infinite number anywhere in a decoded JSON value, read or not."""
+    if _is_finite(value):
+        return  # most are, and a path costs more than a look
     waiting: list[tuple[object, str]] = [(value, path)]
     while waiting:
         item, where = waiting.pop()
@@ -172,6 +174,27 @@ def refuse_non_finite(value: object, path: str = "") -> None:
             waiting.extend(reversed(named))
         elif isinstance(item, list):
             waiting.extend((item[index], f"{where}[{index}]") for index in range(len(item) - 1, -1, -1))
+
+
+_WITHOUT_NAN = frozenset({str, int, bool, type(None)})
+
+
+def _is_finite(value: object) -> bool:
+    """Whether no number in plain dicts and lists is NaN or infinite. False also where something else is in them."""
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is dict:
+            waiting.extend(item.values())
+        elif kind is list:
+            waiting.extend(item)
+        elif kind is float:
+            if not isfinite(item):
+                return False
+        elif kind not in _WITHOUT_NAN:
+            return False
+    return True
 
 
 def _shown(path: str) -> str:
