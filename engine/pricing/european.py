@@ -165,18 +165,18 @@ def _run(kernel: Kernel, results: int, units: Units | None, *arguments: ArrayLik
         return [each.reshape(()) for each in found]
     arrays = [np.asarray(each, np.float64) for each in arguments[:-1]]
     calls = np.asarray(arguments[-1], np.bool_)
-    shape = np.broadcast_shapes(*(each.shape for each in arrays), calls.shape)
+    shape = np.broadcast(*arrays, calls).shape
     flat = [spread(each, shape) for each in arrays]
     found = [np.empty(flat[0].size) for _ in range(results)]
     kernel(*flat, spread(calls, shape), *(units or ()), *found)
     return [each.reshape(shape) for each in found]
 
 
-_PLAIN = frozenset({float, int, bool})
+_PLAIN = frozenset({float, int, bool, np.float64})
 
 
 def all_plain(arguments: Iterable[object]) -> bool:
-    """Whether all are single numbers of Python's own: one contract, as tickets and rules ask for. Nothing is to be broadcast."""
+    """Whether all are single numbers: one contract, as tickets and rules ask for. Nothing is to be broadcast."""
     return _PLAIN.issuperset(map(type, arguments))
 
 
@@ -191,8 +191,12 @@ def spread(array: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.gen
         flat = np.empty(math.prod(shape), array.dtype)
         flat.fill(array[()])
         return flat
+    if array.shape != shape:
+        spread_out = np.empty(shape, array.dtype)
+        spread_out[...] = array
+        return spread_out.reshape(-1)
+    if not array.flags.c_contiguous:
+        return np.ascontiguousarray(array).reshape(-1)
     # Compiled code takes no read-only view. The interface tells without the warning that the flag gives for some views.
     read_only = array.__array_interface__["data"][1]
-    if array.shape == shape and not read_only:
-        return np.ascontiguousarray(array).reshape(-1)
-    return np.broadcast_to(array, shape).flatten()
+    return array.flatten() if read_only else array.reshape(-1)

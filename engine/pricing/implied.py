@@ -69,7 +69,7 @@ def implied_vol(
         return ImpliedVols(vol, status)
     arrays = [np.asarray(each, np.float64) for each in (price, spot, strike, t, r, q)]
     calls = np.asarray(is_call, np.bool_)
-    shape = np.broadcast_shapes(*(each.shape for each in arrays), calls.shape) or (1,)
+    shape = np.broadcast(*arrays, calls).shape or (1,)
     flat = [spread(each, shape) for each in arrays]
     vol, status = np.empty(flat[0].size), np.empty(flat[0].size, np.int8)
     kernels.IMPLIED(*flat, spread(calls, shape), vol, status)

@@ -76,7 +76,7 @@ def _by_style(model: Model, results: int, american: ArrayLike, *arguments: Array
     if type(american) is bool and all_plain(arguments):
         return [np.asarray(each, np.float64).reshape(()) for each in model(american, list(arguments))]
     styles = np.asarray(american, np.bool_)
-    shape = np.broadcast_shapes(styles.shape, *(np.shape(one) for one in arguments))
+    shape = np.broadcast(styles, *arguments).shape
     if styles.size == 1 or styles.all() or not styles.any():
         found = model(bool(styles.flat[0]) if styles.size else False, list(arguments))
         return [

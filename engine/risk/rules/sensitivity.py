@@ -154,8 +154,7 @@ def _years(contract: OptionContract, book: Book, known: dict[date, float]) -> fl
 
 def _revalued(rows: NDArray[np.float64], risk: RiskSettings) -> NDArray[np.float64]:
     """Dollars of each row in each scenario. A long option never loses more than it is worth."""
-    columns = (rows[:, [column]] for column in range(rows.shape[1]))
-    spots, strikes, years, vols, calls, american, rates, carries, units, worth = columns
+    spots, strikes, years, vols, calls, american, rates, carries, units, worth = rows.T[:, :, np.newaxis]
     moves, vol_moves = _shocks(risk)
     values = styles.price(
         spots * (1 + moves), strikes, years, rates, carries, vols * (1 + vol_moves), calls != 0, american != 0
