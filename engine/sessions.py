@@ -25,6 +25,8 @@ OPTIONS_AFTER = timedelta(minutes=15)
 """SPY, QQQ and IWM options are quoted this much longer than their underlying's session."""
 
 _HOUR = timedelta(hours=1)
+_NEW_YORK_BEHIND = 5
+"""Hours that New York is behind UTC at most: from then on the dates are the same. Asked often, so the zone is left out."""
 _DAY = timedelta(days=1)
 _WEEKDAYS: tuple[Weekday | None, ...] = (*Weekday, None, None)
 _TABLE = Path(__file__).resolve().parent.parent / "resources" / "calendar" / "xnys.json"
@@ -57,6 +59,8 @@ def session_on(day: date, *, early: bool = False) -> Session:
 
 def new_york_day(moment: datetime) -> date:
     """The date in New York at `moment`."""
+    if moment.tzinfo is UTC and moment.hour >= _NEW_YORK_BEHIND:
+        return moment.date()
     return moment.astimezone(NEW_YORK).date()
 
 

@@ -6,6 +6,7 @@ Numbers and their meaning: the trading page of the specification. Percentages ar
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -291,9 +292,14 @@ def with_overrides(settings: Settings, overrides: dict[str, str]) -> Settings:
         raise SettingError(f"{where}: {first['msg']}") from error
 
 
+@cache
+def _defaults() -> dict[str, Any]:
+    return Settings().model_dump(mode="json")
+
+
 def describe(settings: Settings) -> dict[str, str]:
     """Every setting that differs from its default, as `section.name: value`: what a report states."""
-    default = Settings().model_dump(mode="json")
+    default = _defaults()
     return {
         f"{section}.{name}": str(value)
         for section, fields in settings.model_dump(mode="json").items()

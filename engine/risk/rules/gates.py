@@ -44,7 +44,7 @@ class InSession:
 
     def check(self, proposal: Proposal, book: Book, settings: Settings) -> RuleVerdict:
         session = book.calendar.session_at(book.now)
-        now = f"{book.now.astimezone(NEW_YORK):%H:%M:%S}"
+        now = book.now.astimezone(NEW_YORK).time().isoformat("seconds")
         if session is None:
             return verdict(self, False, now, "closed all day", Code.SESSION_CLOSED, now=now, session="none today")
         risk = settings.risk
@@ -52,7 +52,7 @@ class InSession:
         after_open = risk.entry_open_minutes_0dte if zero else risk.entry_open_minutes
         before_close = risk.entry_close_minutes_0dte if zero else risk.entry_close_minutes
         first, last = session.open + timedelta(minutes=after_open), session.close - timedelta(minutes=before_close)
-        limit = f"{first.astimezone(NEW_YORK):%H:%M}-{last.astimezone(NEW_YORK):%H:%M}"
+        limit = "-".join(end.astimezone(NEW_YORK).time().isoformat("minutes") for end in (first, last))
         passed = first <= book.now <= last
         return verdict(self, passed, now, limit, Code.SESSION_CLOSED, now=now, entries=limit, bucket=proposal.bucket)
 
