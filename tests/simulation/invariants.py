@@ -70,15 +70,17 @@ class Judge:
     def committed(self, facts: Sequence[AnyFact]) -> None:
         for fact in facts:
             self._time_never_goes_back(fact)
-            before = self._order_of(fact)
+            key = getattr(fact, "order", None)
+            before = self.shadow.orders.get(key) if isinstance(key, str) else None
             self.shadow.apply(fact)
-            self._seen(fact, before)
+            self._seen(fact, key, before)
             rule = _RULES.get(type(fact))
             if rule is not None:
                 rule(self, fact)
 
     def _time_never_goes_back(self, fact: AnyFact) -> None:
-        hold(self.last_at is None or fact.at >= self.last_at, "time never goes back", f"{fact.at} after {self.last_at}")
+        if self.last_at is not None and fact.at < self.last_at:
+            hold(False, "time never goes back", f"{fact.at} after {self.last_at}")
         self.last_at = fact.at
 
     def _one_receipt_a_key(self, fact: Any) -> None:
@@ -103,7 +105,7 @@ class Judge:
 
     def _a_fill_is_an_execution(self, fact: ev.OrderFilled) -> None:
         """Every fill is an execution of the exchange's books, with its numbers, counted once; cash and contracts follow."""
-        found = next((one for one in self.venue.executions if one.id == fact.execution), None)
+        found = next((one for one in reversed(self.venue.executions) if one.id == fact.execution), None)
         hold(found is not None, "a fill is an execution", f"{fact.order} has {fact.execution}, which never was")
         assert found is not None
         mine = (fact.order, fact.quantity, fact.price, fact.fees)
@@ -337,14 +339,9 @@ class Judge:
 
     # --- coverage -----------------------------------------------------------------------------------------------------
 
-    def _order_of(self, fact: AnyFact) -> Order | None:
-        key = getattr(fact, "order", None)
-        return self.shadow.orders.get(key) if isinstance(key, str) else None
-
-    def _seen(self, fact: AnyFact, before: Order | None) -> None:
+    def _seen(self, fact: AnyFact, key: object, before: Order | None) -> None:
         coverage = self.coverage
         coverage.facts[fact.kind] += 1
-        key = getattr(fact, "order", None)
         after = self.shadow.orders.get(key) if isinstance(key, str) else None
         if after is not None:
             coverage.transitions[

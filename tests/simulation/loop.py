@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextvars import Context
 from random import Random
-from typing import Any
+from typing import Any, TypeVarTuple
 
 Happening = Callable[[], None]
+Ts = TypeVarTuple("Ts")
 
 SPIN = 20_000
 """Callbacks at one instant after which the engine counts as running in circles."""
@@ -85,49 +87,76 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.complaints.append(f"{context.get('message')}: {context.get('exception')!r}")
 
     def _run_once(self) -> None:
-        """One callback, or one jump of time. BaseEventLoop's own asks a selector; here there is nothing to select."""
+        """Callbacks one by one, and jumps of time, until the loop is stopped. BaseEventLoop's own asks a selector; here there
+        is nothing to select."""
         ready: Any = self._ready  # type: ignore[attr-defined]
-        if not ready:
-            if self.dying:
-                raise Stuck("a task does not end when it is cancelled")
-            self._wait()
-            return
-        self._spun += 1
-        if self._spun > SPIN:
-            raise Stuck(f"{SPIN} callbacks at {self._timeline.time:.3f} s")
-        if self._shuffle is not None and len(ready) > 1:
-            ready.rotate(-self._shuffle.randrange(len(ready)))
-        handle = ready.popleft()
-        self.callbacks += 1
-        if self.callbacks > MOST:
-            raise Stuck(f"{MOST:,} callbacks and no end")
-        if not handle._cancelled:
-            handle._run()
-        handle = None
-        if self.cut_after is not None and not self.dying:
-            self.cut_after -= 1
-            if self.cut_after <= 0:
-                self.stop()
+        while not self._stopping:  # type: ignore[attr-defined]
+            if not ready:
+                if self.dying:
+                    raise Stuck("a task does not end when it is cancelled")
+                self._wait()
+                continue
+            self._spun += 1
+            if self._spun > SPIN:
+                raise Stuck(f"{SPIN} callbacks at {self._timeline.time:.3f} s")
+            if self._shuffle is not None and len(ready) > 1:
+                ready.rotate(-self._shuffle.randrange(len(ready)))
+            handle = ready.popleft()
+            self.callbacks += 1
+            if self.callbacks > MOST:
+                raise Stuck(f"{MOST:,} callbacks and no end")
+            if not handle._cancelled:
+                handle._run()
+            handle = None
+            if self.cut_after is not None and not self.dying:
+                self.cut_after -= 1
+                if self.cut_after <= 0:
+                    self.stop()
 
     def _wait(self) -> None:
         """Nothing is ready: go on to the next timer or the next event of the world, whichever is first."""
         self._spun = 0
+        timeline = self._timeline
         scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)._scheduled = False
         timer = scheduled[0]._when if scheduled else None
-        world = self._timeline.next
+        world = timeline.next
         if timer is None and world is None:
             raise Stuck("nothing is left that could happen")
         if timer is None or (world is not None and world <= timer):
-            self._timeline.happen()
+            timeline.happen()
             return
-        self._timeline.time = max(self._timeline.time, timer)
-        while scheduled and scheduled[0]._when <= self._timeline.time:
+        timeline.time = max(timeline.time, timer)
+        while scheduled and scheduled[0]._when <= timeline.time:
             handle = heapq.heappop(scheduled)
             handle._scheduled = False
             if not handle._cancelled:
                 self._ready.append(handle)  # type: ignore[attr-defined]
+
+    # BaseEventLoop's own, without what it does for debugging and threads: they are called a thousand times a run.
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        self._check_closed()  # type: ignore[attr-defined]
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._timeline.time + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        self._check_closed()  # type: ignore[attr-defined]
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
 
     def _write_to_self(self) -> None:
         """Nobody sleeps in a selector."""

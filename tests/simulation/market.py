@@ -42,6 +42,10 @@ NORMAL, CROSSED, STALE, ONE_SIDED, WIDE, GONE, HALTED, LOCKED = (
 MOODS = (CROSSED, STALE, ONE_SIDED, WIDE, GONE, HALTED, LOCKED)
 
 
+Sides = tuple[int | None, int | None, int, int]
+"""Bid and ask in cents, and their sizes."""
+
+
 @dataclass(slots=True)
 class Symbol:
     """One underlying and the options on it, as of its last tick."""
@@ -54,8 +58,9 @@ class Symbol:
     calm_at: float = 0.0
     """Time at which its mood passes."""
     tick: int = 0
-    quotes: dict[str, Quote | None] = field(default_factory=dict)
-    true: dict[str, Quote | None] = field(default_factory=dict)
+    sides: dict[str, Sides] = field(default_factory=dict)
+    quotes: dict[str, Quote] = field(default_factory=dict)
+    true: dict[str, Quote] = field(default_factory=dict)
     chain: Chain | None = None
 
 
@@ -94,6 +99,35 @@ def listing(symbol: str, first: date) -> Listing:
         is_call=np.array([contract.right is Right.CALL for contract in contracts], dtype=np.bool_),
         activity=np.full(len(contracts), 5000, dtype=np.int64),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What is asked of a contract at every tick, as floats."""
+
+    strike: float
+    dollars: int
+    """Of the strike, whole."""
+    expires: float
+    """Seconds from the epoch."""
+    day: int
+    call: bool
+
+
+_FIXED: dict[str, Fixed] = {}
+
+
+def fixed(contract: OptionContract) -> Fixed:
+    found = _FIXED.get(contract.osi)
+    if found is None:
+        found = _FIXED[contract.osi] = Fixed(
+            strike=float(contract.strike),
+            dollars=int(contract.strike),
+            expires=moment_of_expiry(contract.expiry),
+            day=contract.expiry.day,
+            call=contract.right is Right.CALL,
+        )
+    return found
 
 
 @cache
@@ -162,6 +196,7 @@ class HostileMarket:
             self._move(symbol)
             symbol.at = now
             symbol.tick += 1
+            symbol.sides.clear()
             symbol.quotes.clear()
             symbol.true.clear()
             symbol.chain = None
@@ -211,9 +246,17 @@ class HostileMarket:
         if known is None or known.mood is GONE:
             return None
         key = contract.osi
-        if key not in known.quotes:
-            known.quotes[key] = self._quote(known, contract, known.mood)
-        return known.quotes[key]
+        found = known.quotes.get(key)
+        if found is None:
+            found = known.quotes[key] = self._quote(known, self._quoted(known, contract, key))
+        return found
+
+    def _quoted(self, known: Symbol, contract: OptionContract, key: str) -> Sides:
+        """What our feed says, until the next tick."""
+        found = known.sides.get(key)
+        if found is None:
+            found = known.sides[key] = self._sides(known, contract, known.mood)
+        return found
 
     def true_quote(self, contract: OptionContract) -> Quote | None:
         """What the exchange itself trades at, whatever our feed says; None while trading is halted."""
@@ -222,16 +265,17 @@ class HostileMarket:
             return None
         key = contract.osi
         if key not in known.true:
-            known.true[key] = self._quote(known, contract, NORMAL)
+            known.true[key] = self._quote(known, self._sides(known, contract, NORMAL))
         return known.true[key]
 
-    def _quote(self, known: Symbol, contract: OptionContract, mood: str) -> Quote | None:
-        seconds = moment_of_expiry(contract.expiry) - (known.at - EPOCH).total_seconds()
-        value = worth(known.spot, float(contract.strike), seconds / YEAR, known.vol, contract.right is Right.CALL)
+    def _sides(self, known: Symbol, contract: OptionContract, mood: str) -> Sides:
+        it = fixed(contract)
+        seconds = it.expires - (known.at - EPOCH).total_seconds()
+        value = worth(known.spot, it.strike, seconds / YEAR, known.vol, it.call)
         half = 1 if value < 3 else 2
         middle = round(value * 100)
         bid, ask = middle - half, middle + half
-        mix = known.tick * 7 + int(contract.strike) * 13 + contract.expiry.day
+        mix = known.tick * 7 + it.dollars * 13 + it.day
         bid_size, ask_size = 1 + mix % 9, 1 + (mix // 3) % 9
         if mood is CROSSED:
             bid, ask = ask, bid
@@ -239,9 +283,13 @@ class HostileMarket:
             bid = ask
         elif mood is WIDE:
             bid, ask = middle // 2, middle * 2 + 10
+        return None if bid <= 0 else bid, None if mood is ONE_SIDED else max(ask, 1), bid_size, ask_size
+
+    def _quote(self, known: Symbol, sides: Sides) -> Quote:
+        bid, ask, bid_size, ask_size = sides
         return Quote(
-            bid=None if bid <= 0 else Decimal(bid).scaleb(-2),
-            ask=None if mood is ONE_SIDED else Decimal(max(ask, 1)).scaleb(-2),
+            bid=None if bid is None else Decimal(bid).scaleb(-2),
+            ask=None if ask is None else Decimal(ask).scaleb(-2),
             at=known.at,
             bid_size=bid_size,
             ask_size=ask_size,
@@ -258,7 +306,8 @@ class HostileMarket:
 
     def _chain(self, known: Symbol) -> Chain:
         listed = listing(known.name, self._first)
-        quotes = [self.option(contract) for contract in listed.contracts]
+        quoted = [self._quoted(known, contract, key) for key, contract in listed.by_osi.items()]
+        bids, asks, bid_sizes, ask_sizes = zip(*quoted, strict=True)
         spot = self.underlying(known.name)
         assert spot is not None
         nan = float("nan")
@@ -271,11 +320,11 @@ class HostileMarket:
             expiry=listed.expiry,
             strike=listed.strike,
             is_call=listed.is_call,
-            bid=np.array([nan if q is None or q.bid is None else float(q.bid) for q in quotes]),
-            ask=np.array([nan if q is None or q.ask is None else float(q.ask) for q in quotes]),
-            bid_size=np.array([-1 if q is None else q.bid_size for q in quotes], dtype=np.int64),
-            ask_size=np.array([-1 if q is None else q.ask_size for q in quotes], dtype=np.int64),
-            at=np.full(len(quotes), (known.at - EPOCH).total_seconds()),
+            bid=np.array([nan if bid is None else bid / 100 for bid in bids]),
+            ask=np.array([nan if ask is None else ask / 100 for ask in asks]),
+            bid_size=np.array(bid_sizes, dtype=np.int64),
+            ask_size=np.array(ask_sizes, dtype=np.int64),
+            at=np.full(len(quoted), (known.at - EPOCH).total_seconds()),
             open_interest=listed.activity,
             volume=listed.activity,
             style=Style.EUROPEAN,
