@@ -119,6 +119,7 @@ async def serve(asked: Asked, face: Face) -> None:
             gc.freeze()
             # And what lives long afterwards is mostly values without cycles: whole collections are rarely worth their pause.
             gc.set_threshold(20_000, 50, 100)
+            engine.conductor.report_to(_reporter(engine, "watcher"))
             engine.conductor.watch(_log_facts)
             async with asyncio.TaskGroup() as tasks:
                 # The server is looked after until the last fact is in it.

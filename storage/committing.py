@@ -300,7 +300,9 @@ class Committer:
     async def _pause(self, error: Exception) -> None:
         """Wait before the next attempt, longer each time. While closing, not beyond the patience of `close`."""
         self._delay = min(max(2 * self._delay, _BACKOFF[0]), _BACKOFF[1])
-        reason = f"the database is away: {' '.join(str(error).split()) or 'no answer'}"
+        # Only what is done with files names one: then it was the spool, and not the database.
+        what = "the spool cannot be read" if isinstance(error, OSError) and error.filename else "the database is away"
+        reason = f"{what}: {' '.join(str(error).split()) or 'no answer'}"
         self._spool_from_now(reason)
         if not self.closing:
             with contextlib.suppress(TimeoutError):

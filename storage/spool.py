@@ -25,6 +25,8 @@ LIMIT = 1 << 30
 SEGMENT = 16 << 20
 """Bytes after which the next file is begun: so much is given back at a time."""
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
+_NOT_NOW = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
+"""Why a file cannot be read at the moment, which says nothing about what is in it."""
 
 
 class Segment:
@@ -164,7 +166,8 @@ class Spool:
         """The appends of the frame in which the fact after `after` is, and of the next ones of its file until so many
         `facts` were read; none where that fact is not in the spool.
 
-        The first of them may lie at or before `after`. Raises `SpoolDamaged` when the file is not what was written.
+        The first of them may lie at or before `after`. Raises `SpoolDamaged` when the file is not what was written, `OSError`
+        when it cannot be read now, for want of file handles or memory.
         """
         for segment in self._segments:
             if not segment.frames or segment.frames[-1].after.seq <= after:
@@ -263,6 +266,8 @@ def _read(path: Path, frames: list[Frame]) -> list[Kept]:
             data = memoryview(file.read(end - begin))
         return [one for frame in frames for one in decode(data[frame.offset - begin : frame.end - begin], frame)]
     except (Damage, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _NOT_NOW:
+            raise
         raise SpoolDamaged(f"{path}: the spool at bytes {begin} to {end}: {error}") from error
 
 

@@ -83,14 +83,22 @@ class Conductor:
         self._stepping = self._stopping = False
         self._last: asyncio.Future[None] | None = None
         self._watchers: list[Watcher] = []
+        self._report: Callable[[str], None] = lambda _: None
+        self._complained: set[tuple[Watcher, type[Exception]]] = set()
+        """What went wrong in whom and was reported: not again at every step."""
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._enquiry = Enquiry(journey, broker, self.perform)
         journey.meet(broker)
         broker.connect(self._reported)
 
     def watch(self, watcher: Watcher) -> None:
-        """Call `watcher` with the facts of every step, after they were folded (screen, logs)."""
+        """Call `watcher` with the facts of every step, after they were folded (screen, logs). Its error is a problem to
+        show: facts and orders do not depend on who looks on."""
         self._watchers.append(watcher)
+
+    def report_to(self, report: Callable[[str], None]) -> None:
+        """Tell what is wrong with a watcher, in a person's words."""
+        self._report = report
 
     # --- one step -------------------------------------------------------------------------------------------------
 
@@ -128,8 +136,20 @@ class Conductor:
         if reached:
             durable.add_done_callback(lambda _: self._note(reached))
         for watcher in self._watchers:
-            watcher(step.facts)
+            self._show(watcher, step.facts)
         return durable
+
+    def _show(self, watcher: Watcher, facts: Sequence[AnyFact]) -> None:
+        try:
+            watcher(facts)
+        except Exception as error:
+            if (watcher, type(error)) in self._complained:
+                return
+            self._complained.add((watcher, type(error)))
+            name = getattr(watcher, "__qualname__", type(watcher).__name__)
+            seqs = f"{facts[0].seq} to {facts[-1].seq}"
+            log.exception("watcher_failed", name=name, facts=seqs)
+            self._report(f"facts {seqs} were not shown by {name}: {type(error).__name__}: {error}")
 
     def _after_last(self, step: Step) -> asyncio.Future[None]:
         """A step that made no facts: its effects wait for what is being committed, so that a cancel cannot overtake its

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -268,6 +269,27 @@ def test_a_full_disk_takes_nothing_in_part_and_loses_nothing(tmp_path: Path) -> 
         assert rows_in(filled.spool) == filled.written
     filled.write(20)
     assert rows_in(reopened(filled)) == filled.written
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """No file and no socket can be opened any more, by the kernel itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_out_of_file_handles_nothing_is_called_damaged(tmp_path: Path) -> None:
+    filled = Filled(tmp_path / "spool")
+    filled.write(3)
+    with no_more_files(), pytest.raises(OSError, match="Too many open files"):
+        filled.spool.read(0)
+    assert rows_in(filled.spool) == filled.written
 
 
 def test_a_spool_takes_no_more_than_it_may(tmp_path: Path) -> None:

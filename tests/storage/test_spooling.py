@@ -28,7 +28,7 @@ from storage.verify import verify
 from tests.fixtures_postgres import TestServer
 from tests.storage.builders import heard, rejected, row, several
 from tests.storage.proxy import Cut, Wire
-from tests.storage.test_spool import files_no_larger_than
+from tests.storage.test_spool import files_no_larger_than, no_more_files
 from tests.storage.test_writing import as_owner, running, stored, wired
 from tests.storage.waiting import until
 
@@ -59,6 +59,10 @@ async def go_away(wire: Wire, ledger: PostgresLedger) -> None:
 def spooled_facts(ledger: PostgresLedger) -> int:
     assert ledger.spooled is not None
     return ledger.spooled.facts
+
+
+def reason(ledger: PostgresLedger) -> str:
+    return ledger.spooled.reason if ledger.spooled is not None else ""
 
 
 async def sound(database: Database, facts: int) -> None:
@@ -93,6 +97,25 @@ async def test_a_slow_commit_does_not_keep_anybody_waiting(database: Database, t
         await append(ledger, 61, 65)
         assert list((tmp_path / "spool").glob("*.spool")) == []
     await sound(database, 65)
+
+
+async def test_out_of_file_handles_the_spool_waits_and_goes_on(database: Database, tmp_path: Path) -> None:
+    """It cannot be read, which is no damage: what is in it stays and goes to the database once there are handles again."""
+    said: list[str] = []
+    async with spooling(database, tmp_path, said) as ledger, await connect(database.dsn, "test") as owner:
+        await append(ledger, 1, 3)
+        await owner.execute("BEGIN")
+        await owner.execute("LOCK TABLE strikedesk.chain IN SHARE ROW EXCLUSIVE MODE")
+        await append(ledger, 4, 10)  # these are in the commit that waits
+        await append(ledger, 11, 40)
+        with no_more_files():
+            await owner.execute("COMMIT")
+            await until(lambda: "spool cannot be read" in reason(ledger))
+            await append(ledger, 41, 42)
+            assert (ledger.available, spooled_facts(ledger)) == (True, 32)
+        await until(lambda: ledger.spooled is None)
+        await append(ledger, 43, 45)
+    await sound(database, 45)
 
 
 async def test_a_stalled_connection_does_not_keep_anybody_waiting(database: Database, tmp_path: Path) -> None:

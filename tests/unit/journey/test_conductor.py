@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from engine.domain.events import AnyFact
 from engine.domain.values import Code, Policy, refuse
 from engine.journey import conductor as conducting
 from engine.journey.conductor import Conductor
+from engine.journey.step import Step
 from tests.builders_journey import Desk, HandBroker
 
 CALL = "SPY261125C00600000"
@@ -73,6 +75,40 @@ async def test_an_order_is_handed_over_only_after_its_intent_is_durable() -> Non
     on.desk.ledger.hold(False)
     await on.settle()
     assert [order.quantity for order in broker.submitted] == [1]
+
+
+async def test_who_looks_on_ends_nothing_and_is_reported_once() -> None:
+    """A screen or a log that fails must not end the engine, nor keep the others from seeing, nor a commit from being heard."""
+    broker = HandBroker()
+    on = stage(broker)
+    said: list[str] = []
+    seen: list[AnyFact] = []
+
+    def fails(facts: Sequence[AnyFact]) -> None:
+        raise ValueError("no such colour")
+
+    on.conductor.report_to(said.append)
+    on.conductor.watch(fails)
+    on.conductor.watch(seen.extend)
+    order = await on.bought()
+    await on.bought()
+    assert broker.submitted[0].id == order
+    assert len(broker.submitted) == 2
+    assert seen == on.facts
+    (words,) = said
+    assert "fails: ValueError: no such colour" in words
+
+
+async def test_a_step_that_fails_says_so_although_who_looks_on_fails_too() -> None:
+    on = stage()
+    on.conductor.watch(lambda facts: [][1])
+
+    def half_done(step: Step) -> None:
+        step.emit(ev.CommandRefused, command="x", target="", by="x", refusal=NO)
+        raise KeyError("the step's own")
+
+    with pytest.raises(KeyError, match="the step's own"):
+        on.conductor.perform(half_done)
 
 
 async def test_a_cancel_that_makes_no_fact_of_its_own_reaches_the_broker() -> None:
