@@ -132,7 +132,7 @@ async def serve(asked: Asked, face: Face) -> None:
                         ("following", follow(engine, database.app)),
                         ("recording", record(engine, database.app)),
                         ("heads", heads.run(engine.clock, asked.calendar)),
-                        ("backup", nightly(asked, SystemClock(), _reporter(engine, "backup"))),
+                        ("backup", nightly(asked, SystemClock(), _reporter(engine, "backup"), database)),
                     )
                 ]
                 try:

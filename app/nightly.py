@@ -21,7 +21,8 @@ import structlog
 from app.paths import program
 from app.wiring import Asked
 from engine.ports import Clock
-from storage.backup import backups
+from storage.backup import backups, identity
+from storage.database import Database
 
 log = structlog.get_logger("nightly")
 
@@ -33,6 +34,8 @@ SETTLING = timedelta(minutes=10)
 _LOOK = 30.0
 _POLL = 0.2
 _NICENESS = 10
+_LEAVE = 3.0
+"""Seconds it has for an orderly end when the engine stops."""
 
 
 def next_run(now: datetime, last: datetime | None, at: time) -> datetime:
@@ -45,13 +48,13 @@ def next_run(now: datetime, last: datetime | None, at: time) -> datetime:
     return (due if due > local else due + timedelta(days=1)).astimezone(now.tzinfo)
 
 
-async def nightly(asked: Asked, clock: Clock, report: Callable[[str], None]) -> None:
-    """Serve until cancelled. `report` is told what went wrong, and with an empty text that a backup is there again."""
+async def nightly(asked: Asked, clock: Clock, report: Callable[[str], None], database: Database) -> None:
+    """Serve until cancelled. `database`: whose backups in the folder count. `report` is told what went wrong, and with an empty text that a backup is there again."""
     settings = asked.settings.backup
     if not settings.nightly:
         return
     at = time.fromisoformat(settings.at)
-    made = await asyncio.to_thread(backups, asked.backups)
+    made = await asyncio.to_thread(backups, asked.backups, await identity(database))
     due = next_run(clock.wall(), made[0][1].made if made else None, at)
     failed = False
     while True:
@@ -80,13 +83,25 @@ async def run_work(asked: Asked, work: str, *more: str) -> str:
             while child.poll() is None:  # noqa: ASYNC110 - a child process sets no event
                 await asyncio.sleep(_POLL)
         except BaseException:
-            child.send_signal(signal.SIGINT)  # as Ctrl-C: it takes its own server along
-            await asyncio.shield(asyncio.to_thread(child.wait, 20))
+            # As Ctrl-C on all of it: the dump ends, too, so that nothing waits for it; its own server is taken along.
+            os.killpg(child.pid, signal.SIGINT)
+            if not await asyncio.shield(asyncio.to_thread(_ended, child)):
+                os.killpg(child.pid, signal.SIGKILL)  # what it leaves is removed with a later backup
+                child.wait()
+                log.warning("not_ended", work=work)
             raise
         said.seek(0)
         words = " ".join(said.read().decode(errors="replace").split())
     log.info(work, says=words, code=child.returncode)
     return words[-500:] if child.returncode else ""
+
+
+def _ended(child: subprocess.Popen[bytes]) -> bool:
+    try:
+        child.wait(_LEAVE)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _start(command: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -8,6 +8,7 @@ away, and checks every hash there: the server the engine works on is only read. 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ from storage.embedded import EmbeddedPostgres
 from storage.errors import BackupFailed
 from storage.history import SCHEMA as MARKET
 from storage.programs import run_program
+from storage.reading import hash_of
 from storage.verify import verify
 
 KEEP = 14
@@ -34,6 +36,7 @@ HOME_MODE = 0o711 if os.geteuid() == 0 else 0o700
 """As root the proof's server runs as another user, who must be able to walk to it."""
 _LEFT_OVER = timedelta(days=1)
 """A part file of this age belongs to a run that broke off."""
+_OURS = re.compile(r"strikedesk-(?:[0-9a-f]{8}-|empty-)?\d{8}T\d{6}Z\.dump")
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +54,14 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     """Bytes of the dump."""
     sha256: str
+    ledger: str = ""
+    """Whose it is: hash of the ledger's first fact, hexadecimal; empty for one without facts, and in older pages."""
 
 
 async def backup(dsn: str, folder: Path, now: datetime, *, keep: int = KEEP) -> Backup:
     """Dump the database of this owner's address into `folder`, prove the dump, and remove the oldest beyond `keep`.
 
-    `now` names the file. A dump of an older revision is migrated in the proof, so that a migration is tried on a copy
+    `now` and the ledger name the file; in a folder that several ledgers share each removes its own only. A dump of an older revision is migrated in the proof, so that a migration is tried on a copy
     before it is made. Raises `BackupFailed` when there is no sound backup afterwards; nothing is removed then.
     """
     async with await connect(dsn, "backup") as connection:
@@ -66,17 +71,18 @@ async def backup(dsn: str, folder: Path, now: datetime, *, keep: int = KEEP) -> 
     if found is None:
         raise BackupFailed("there is no ledger in this database to back up")
     _prepare(folder, int(row[0]) if row else 0)
-    target = folder / f"strikedesk-{now:%Y%m%dT%H%M%SZ}{ENDING}"
-    partial = target.with_name(target.name + ".part")
+    partial = folder / f"strikedesk-{now:%Y%m%dT%H%M%SZ}-{os.getpid()}{ENDING}.part"
     partial.unlink(missing_ok=True)
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         await dump(dsn, partial)
         async with restored_aside(partial, folder) as copy:
             report = await verify(copy)
+            ledger = await identity(copy)
         if not report.ok:
             raise BackupFailed(f"the dump does not verify: {report.problems[0]}")
         _sync(partial)
+        target = folder / f"strikedesk-{ledger[:8] or 'empty'}-{now:%Y%m%dT%H%M%SZ}{ENDING}"
         partial.replace(target)
     except OSError as error:
         raise BackupFailed(f"no backup could be written to {folder}: {error}") from error
@@ -93,10 +99,16 @@ async def backup(dsn: str, folder: Path, now: datetime, *, keep: int = KEEP) -> 
         server=server,
         size=target.stat().st_size,
         sha256=digest(target),
+        ledger=ledger,
     )
     _write_page(target, made)
-    prune(folder, now, keep)
+    prune(folder, now, keep, ledger)
     return made
+
+
+async def identity(database: Database) -> str:
+    """Which ledger this is: the hash of its first fact, hexadecimal; empty while there is none."""
+    return (await hash_of(database.engine, 1) or b"").hex()
 
 
 async def dump(dsn: str, file: Path) -> None:
@@ -158,13 +170,14 @@ def _proof_place(folder: Path) -> Path:
     return place
 
 
-def backups(folder: Path) -> list[tuple[Path, Backup]]:
-    """The backups of a folder, newest first. A page that cannot be read is passed over: its dump is no backup."""
+def backups(folder: Path, ledger: str | None = None) -> list[tuple[Path, Backup]]:
+    """The backups of a folder, newest first; of one ledger only where it is named. A page that cannot be read is passed
+    over: its dump is no backup."""
     found = []
     for page in folder.glob(f"*{ENDING}.json"):
         file = page.with_suffix("")
         made = read_page(file)
-        if made is not None and file.is_file():
+        if made is not None and file.is_file() and ledger in (None, made.ledger):
             found.append((file, made))
     return sorted(found, key=lambda pair: (pair[1].made, pair[0].name), reverse=True)
 
@@ -177,22 +190,37 @@ def read_page(file: Path) -> Backup | None:
         return None
 
 
-def prune(folder: Path, now: datetime, keep: int) -> list[Path]:
-    """Remove the oldest backups beyond `keep`, and what broken-off runs have left. What was removed."""
-    gone = [file for file, _ in backups(folder)[max(keep, 1) :]]
+def prune(folder: Path, now: datetime, keep: int, ledger: str) -> list[Path]:
+    """Remove this ledger's oldest backups beyond `keep`, and what broken-off runs of anybody have left for a day: parts,
+    and dumps that never got their page. What was removed."""
+    gone = [file for file, _ in backups(folder, ledger)[max(keep, 1) :]]
     for file in gone:
         file.with_name(file.name + ".json").unlink(missing_ok=True)  # first, so that no page names a missing dump
         file.unlink(missing_ok=True)
     old = now.timestamp() - _LEFT_OVER.total_seconds()
-    for part in folder.glob(f"*{ENDING}.part"):
-        if part.stat().st_mtime < old:
-            part.unlink(missing_ok=True)
-            gone.append(part)
+    parts = [*folder.glob(f"*{ENDING}.part"), *folder.glob(f"*{ENDING}.json.part")]
+    orphans = [
+        file
+        for file in folder.glob(f"strikedesk-*{ENDING}")
+        if _OURS.fullmatch(file.name) and not file.with_name(file.name + ".json").exists()
+    ]
+    for left in (*parts, *orphans):
+        if _older(left, old):
+            left.unlink(missing_ok=True)
+            gone.append(left)
     for place in folder.glob("proof-*"):
-        if place.stat().st_mtime < old:
+        if _older(place, old):
             _remove(EmbeddedPostgres(place / "database"), place)
             gone.append(place)
     return gone
+
+
+def _older(path: Path, moment: float) -> bool:
+    """Not so for what went meanwhile: another ledger's run may clean the same folder."""
+    try:
+        return path.stat().st_mtime < moment
+    except FileNotFoundError:
+        return False
 
 
 def _remove(server: EmbeddedPostgres, place: Path) -> None:

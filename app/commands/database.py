@@ -22,7 +22,7 @@ from app.paths import find_home
 from app.wiring import Asked, ask
 from engine.clock import SystemClock
 from engine.domain.canonical import time_text
-from storage.backup import backup, backups, described
+from storage.backup import backup, backups, described, identity
 from storage.embedded import EmbeddedPostgres
 from storage.history import Kind
 from storage.migrations import HEAD
@@ -67,7 +67,7 @@ async def _health(asked: Asked) -> Outcome:
         facts = (await connection.execute(sql("SELECT coalesce(max(seq), 0) FROM strikedesk.chain"))).scalar_one()
         sizes = list(await connection.execute(sql(_SIZES)))
         server, problems = database.server, list(database.problems)
-    made = backups(asked.backups)
+        made = backups(asked.backups, await identity(database))
     disk = shutil.disk_usage(asked.home.root)
     result = {
         "server": server,
@@ -108,7 +108,7 @@ async def _backup(asked: Asked) -> Outcome:
         "facts": made.facts,
         "head": made.head,
         "size_mb": round(made.size / 1e6, 1),
-        "kept": len(backups(asked.backups)),
+        "kept": len(backups(asked.backups, made.ledger)),
     }
     return 0, result, [described(made), f"in {asked.backups}: {result['kept']} of at most {asked.settings.backup.keep}"]
 

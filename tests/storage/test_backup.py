@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec.json import encode
+from msgspec.structs import replace
 
 from storage import backup as backups
-from storage.backup import backup, read_page
+from storage.backup import Backup, backup, read_page
 from storage.database import open_database
 from storage.errors import BackupFailed, DatabaseError, EngineRunning
 from storage.ledger import PostgresLedger
@@ -52,7 +55,8 @@ async def test_a_backup_is_proved_and_restores_the_same_ledger_elsewhere(
 ) -> None:
     await write(database_dsn, 1, 40)
     made = await backup(database_dsn, tmp_path, NOW)
-    assert (made.facts, made.name) == (40, "strikedesk-20261120T230000Z.dump")
+    assert (made.facts, made.name) == (40, f"strikedesk-{made.ledger[:8]}-20261120T230000Z.dump")
+    assert len(made.ledger) == 64
     assert names(tmp_path) == {made.name, f"{made.name}.json"}
     page = read_page(tmp_path / made.name)
     assert page == made
@@ -193,12 +197,45 @@ async def test_only_the_newest_are_kept(database_dsn: str, tmp_path: Path) -> No
         old = json.loads(page) | {"name": name, "made": (NOW - timedelta(days=day)).isoformat()}
         (tmp_path / f"{name}.json").write_text(json.dumps(old))
     (tmp_path / "not-ours.dump").write_bytes(b"kept: it has no page")
-    gone = backups.prune(tmp_path, NOW, 14)
+    gone = backups.prune(tmp_path, NOW, 14, made.ledger)
     assert len(gone) == 6
     left = backups.backups(tmp_path)
     assert len(left) == 14
     assert left[0][1].name == made.name
     assert (tmp_path / "not-ours.dump").exists()
+
+
+def put(folder: Path, like: Backup, ledger: str, day: int) -> Path:
+    """A backup of a ledger, so many days old."""
+    at = NOW - timedelta(days=day)
+    page = replace(like, ledger=ledger, made=at, name=f"strikedesk-{ledger[:8]}-{at:%Y%m%dT%H%M%SZ}.dump")
+    file = folder / page.name
+    file.write_bytes(b"old")
+    file.with_name(f"{file.name}.json").write_bytes(encode(page))
+    return file
+
+
+async def test_two_ledgers_share_a_folder_and_each_removes_its_own(database_dsn: str, tmp_path: Path) -> None:
+    await write(database_dsn, 1, 2)
+    made = await backup(database_dsn, tmp_path, NOW)
+    others = {put(tmp_path, made, "ab" * 32, day) for day in range(20)}
+    mine = [put(tmp_path, made, made.ledger, day) for day in range(1, 5)]
+    second = await backup(database_dsn, tmp_path, NOW + timedelta(days=1), keep=3)
+    assert {file.name for file, _ in backups.backups(tmp_path, made.ledger)} == {second.name, made.name, mine[0].name}
+    assert {file for file, _ in backups.backups(tmp_path, "ab" * 32)} == others
+
+
+def test_what_broken_off_runs_left_goes_after_a_day(tmp_path: Path) -> None:
+    old = (NOW - timedelta(hours=25)).timestamp()
+    left = ("strikedesk-20261119T230000Z-7.dump.part", "strikedesk-ab12cd34-20261119T230000Z.dump",
+            "strikedesk-ab12cd34-20261119T230000Z.dump.json.part", "strikedesk-20261119T230000Z.dump")  # fmt: skip
+    kept = ("not-ours.dump", "strikedesk-of-friday.dump", "strikedesk-20261120T230000Z-8.dump.part",
+            "strikedesk-ab12cd34-20261120T230000Z.dump", "strikedesk-ab12cd34-20261120T230000Z.dump.json.part")  # fmt: skip
+    for name in (*left, *kept):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (old, old) if name in (*left, *kept[:2]) else (NOW.timestamp(), NOW.timestamp()))
+    assert {file.name for file in backups.prune(tmp_path, NOW, 14, "")} == set(left)
+    assert names(tmp_path) == set(kept)
 
 
 async def test_a_database_without_a_ledger_has_nothing_to_back_up(empty_dsn: str, tmp_path: Path) -> None:
