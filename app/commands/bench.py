@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.commands.bench_progress import now, stopped_in_order
 from app.options import UsageError
 
 
@@ -22,7 +23,11 @@ def run_bench(names: Sequence[str], *, as_json: bool, quick: bool) -> int:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(f"bench {unknown[0]}: there is {', '.join(known)}")
-    results = {name: known[name](quick) for name in (names or known)}
+    results = {}
+    with stopped_in_order():
+        for name in names or known:
+            now(name)
+            results[name] = known[name](quick)
     if as_json:
         print(json.dumps(results, indent=2))
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -16,19 +17,23 @@ from engine.pricing.kernels import Serving
 
 
 def engine_process(options: Options, face: str, pipe: Connection) -> None:
-    """Entry of the process. Sends the address when it listens; on any word from the pipe the milestones, then stops."""
+    """Entry of the process. Sends the address when it listens; on any word from the pipe the milestones, on `stop` it stops, and
+    when nobody is at the other end any more. A SIGTERM to the whole group is the measuring process's to answer."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     asked = ask(options)
     start_logs(asked.home, asked.secrets.values())
 
     async def wait(engine: Engine) -> None:
         engine.ready.set()
-        pipe.send(
-            {
-                "address": engine.address,
-                "secrets": {"signal": asked.secrets.webhook_signal},
-                "api": asked.secrets.api_token,
-            }
-        )
+        said = {
+            "address": engine.address,
+            "secrets": {"signal": asked.secrets.webhook_signal},
+            "api": asked.secrets.api_token,
+        }
+        try:
+            pipe.send(said)
+        except OSError:
+            return  # nobody is at the other end any more
         loop = asyncio.get_running_loop()
         asking = asyncio.Event()
         loop.add_reader(pipe.fileno(), asking.set)
@@ -37,7 +42,10 @@ def engine_process(options: Options, face: str, pipe: Connection) -> None:
             asking.clear()
             if not pipe.poll():
                 continue  # the same word was seen twice before it was read
-            word = pipe.recv()
+            try:
+                word = pipe.recv()
+            except EOFError:
+                word = "stop"
             if word == "stop":
                 loop.remove_reader(pipe.fileno())
                 return

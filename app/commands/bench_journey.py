@@ -22,6 +22,7 @@ import httpx
 
 from app.commands.bench_client import Wires
 from app.commands.bench_engine import engine_process
+from app.commands.bench_progress import now
 from app.options import Options
 from app.paths import throwaway_home
 from app.probe import signal_body
@@ -76,9 +77,14 @@ def start(home: Path, face: str) -> Running:
     began = time.perf_counter()
     process = context.Process(target=engine_process, args=(Options(home=home, overrides=overrides), face, theirs))
     process.start()
-    if not ours.poll(60):
-        raise RuntimeError("the engine did not start within a minute")
-    said = ours.recv()
+    try:
+        if not ours.poll(60):
+            raise RuntimeError("the engine did not start within a minute")
+        said = ours.recv()
+    except BaseException:
+        ours.close()  # it sees that nobody listens, and stops in order
+        process.join(30)
+        raise
     return Running(process, ours, said["address"], said["secrets"], said["api"], time.perf_counter() - began)
 
 
@@ -152,11 +158,13 @@ def bench_journey(quick: bool) -> dict[str, Any]:
     results: dict[str, dict[str, Any]] = {}
     for face in ("uvloop", "qasync"):
         with throwaway_home("bench") as home:
+            now(f"journey, {face}")
             running = start(home, face)
             try:
                 results[face] = asyncio.run(_measure(running, quick))
             finally:
                 running.stop()
+            now(f"journey, {face}: a later start")
             again = start(home, face)
             again.stop()
             results[face]["start"] = {"first": running.started, "later": again.started}

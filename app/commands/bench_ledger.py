@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from app.commands.bench_facts import BEGINNING, Stories
 from app.commands.bench_journey import percentile
 from app.commands.bench_outage import outage
+from app.commands.bench_progress import now
 from app.commands.bench_queries import queries
 from app.commands.bench_tampering import tampering
 from app.paths import throwaway_home
@@ -42,11 +43,13 @@ async def throwaway() -> AsyncIterator[Database]:
     """An empty ledger on a server that is gone afterwards."""
     with throwaway_home("bench") as home:
         server = EmbeddedPostgres(home / "database")
-        database = await open_database(await server.start())
         try:
-            yield database
+            database = await open_database(await server.start())
+            try:
+                yield database
+            finally:
+                await database.close()
         finally:
-            await database.close()
             await server.stop()
 
 
@@ -190,6 +193,7 @@ def bench_ledger(quick: bool) -> dict[str, Any]:
     """Every section, one after another, each on its own server."""
     results: dict[str, Rows] = {}
     for name, section in SECTIONS.items():
+        now(f"ledger, {name}")
         results[name] = asyncio.run(_section(section, quick))
     rows = [
         {"what": row["what"], "figure": row["figure"], "bar": f"bar {row['bar']}" if row.get("bar") else ""}

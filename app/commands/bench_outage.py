@@ -94,28 +94,30 @@ async def _run(home: Path, facts: int, rate: int) -> _Outage:
     """One outage of `facts` facts. `rate`: facts a second; 0 as fast as they are taken."""
     found = _Outage()
     server = EmbeddedPostgres(home / "database")
-    database = await open_database(await server.start())
     try:
-        spool = Spool(home / "spool")
-        ledger = PostgresLedger(database, spool=spool, heartbeat=0.1)
-        await ledger.open()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(ledger.run())
-            feed = _Feed(ledger)
-            await feed.give(_BEFORE, 0, [])
-            _kill(server)
-            while ledger.spooled is None:  # noqa: ASYNC110 - the ledger sets no event
-                await asyncio.sleep(0.005)
-            began = time.perf_counter()
-            found.facts = await feed.give(facts, rate, found.waits)
-            found.taking = time.perf_counter() - began
-            found.spooled, found.bytes = ledger.spooled.facts, spool.size
-            found.acknowledged = ledger.head.seq
-            await _come_back(server, ledger, found)
-            await ledger.close()
-        await _judge(database, found)
+        database = await open_database(await server.start())
+        try:
+            spool = Spool(home / "spool")
+            ledger = PostgresLedger(database, spool=spool, heartbeat=0.1)
+            await ledger.open()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(ledger.run())
+                feed = _Feed(ledger)
+                await feed.give(_BEFORE, 0, [])
+                _kill(server)
+                while ledger.spooled is None:  # noqa: ASYNC110 - the ledger sets no event
+                    await asyncio.sleep(0.005)
+                began = time.perf_counter()
+                found.facts = await feed.give(facts, rate, found.waits)
+                found.taking = time.perf_counter() - began
+                found.spooled, found.bytes = ledger.spooled.facts, spool.size
+                found.acknowledged = ledger.head.seq
+                await _come_back(server, ledger, found)
+                await ledger.close()
+            await _judge(database, found)
+        finally:
+            await database.close()
     finally:
-        await database.close()
         await server.stop()
     return found
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from app.commands.bench_pricing_rounds import Row, one_core, rounds_of, row
+from app.commands.bench_progress import now
 from app.warming import cache_folder, private
 from engine.pricing import kernels
 
@@ -31,6 +32,7 @@ def bench_pricing(quick: bool) -> dict[str, Any]:
         rows.append(row("kernels", state.serving.value + (f" ({state.reason})" if state.reason else "")))
         for part in PARTS:
             for section in importlib.import_module(f"app.commands.{part}").sections(quick):
+                now(f"pricing, {section.name}")
                 rows += [{**each, "what": f"{section.name}: {each['what']}"} for each in section.run()]
     profile = {
         "cores": pinned,

@@ -28,13 +28,15 @@ async def tampering(quick: bool) -> list[dict[str, Any]]:
     """Single bits of facts and links; rows removed, swapped and doubled; tails cut off, against the last head."""
     with throwaway_home("bench") as home:
         server = EmbeddedPostgres(home / "database")
-        database = await open_database(await server.start())
         try:
-            await import_facts(database, Stories().steps(FACTS_THERE), lambda fact: [])
-            counts = {"single bits changed": await asyncio.to_thread(_bits, database, 7 if quick else 1)}
-            counts |= await _rows(database, 4 if quick else 25)
+            database = await open_database(await server.start())
+            try:
+                await import_facts(database, Stories().steps(FACTS_THERE), lambda fact: [])
+                counts = {"single bits changed": await asyncio.to_thread(_bits, database, 7 if quick else 1)}
+                counts |= await _rows(database, 4 if quick else 25)
+            finally:
+                await database.close()
         finally:
-            await database.close()
             await server.stop()
     return [
         {
