@@ -126,6 +126,7 @@ def _curve(moment: datetime, rate: float | None) -> RateCurve:
 def _read(source: Path, table: Table, calendar: Calendar, errors: TextIO) -> _Read:
     read = _Read(table.columns, [], [], [], [], [], [])
     known: dict[str, datetime] = {}
+    lines: dict[tuple[datetime, bool, float], int] = {}
     for line, cells, kept, fault in table.rows():
         row = _Row(kept)
         read.rows.append(row)
@@ -138,6 +139,9 @@ def _read(source: Path, table: Table, calendar: Calendar, errors: TextIO) -> _Re
             is_call = choice(cells, "type", ("call", "put")) == "call"
             strike = number(cells, "strike", above=0.0)
             bid, ask = _side(cells, "bid"), _side(cells, "ask")
+            first = lines.setdefault((known[text], is_call, strike), line)
+            if first != line:
+                raise RowError(f"{text} {strike:g} {'call' if is_call else 'put'} is there twice; line {first} counts")
         except RowError as error:
             read.bad += 1
             print(f"{source}:{line}: {error}", file=errors)

@@ -17,6 +17,8 @@ from engine.pricing.time import expiry_close
 from engine.sessions import NEW_YORK, new_york_calendar, new_york_day
 
 SHOWN_FINDINGS = 20
+AGREES = 3.0
+"""Errors that a spot may be off by and still be said to agree."""
 QUANTILES = (0.05, 0.16, 0.5, 0.84, 0.95)
 
 
@@ -34,6 +36,9 @@ def _spot_line(quotes: ChainQuotes, fit: ChainFit) -> str:
     by_parity = fit.spot_by_parity
     if math.isnan(by_parity.spot):
         return f"spot {quotes.spot:,.2f} as given: no expiry has a forward, so that nothing confirms it"
+    off = abs(fit.spot - by_parity.spot) / by_parity.error if by_parity.error > 0 else 0.0
+    if fit.spot_trusted and off > AGREES:
+        return f"spot {quotes.spot:,.2f} is used, parity is off by {off:.1f} errors ({by_parity.spot:,.2f} ± {by_parity.error:.2f})"
     if fit.spot_trusted:
         return f"spot {quotes.spot:,.2f}, parity agrees ({by_parity.spot:,.2f} ± {by_parity.error:.2f})"
     return f"spot {quotes.spot:,.2f} was given, the options mean {by_parity.spot:,.2f} ± {by_parity.error:.2f}: that is used"

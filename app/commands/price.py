@@ -11,7 +11,7 @@ from typing import TextIO
 
 import numpy as np
 
-from app.commands.table_file import RowError, TableError, choice, number, open_table, open_target, text_of
+from app.commands.table_file import RowError, TableError, choice, fraction, number, open_table, open_target, text_of
 from app.warming import serve_compiled
 from engine.pricing import escrowed, styles
 from engine.pricing.dividends import CashDividend
@@ -25,6 +25,8 @@ WORTH_COMPILING = 2_000
 """American rows in the first batch from which machine code is worth waiting for; numpy gives the same bits."""
 NEEDED = ("type", "style", "spot", "strike", "t", "r", "q")
 ANSWERS = ("price", "delta", "gamma", "theta", "vega", "rho", "iv", "status")
+VOL_LIMIT, RATE_LIMIT = 5.0, 1.0
+"""500 % of vol, 100 % of rate or yield: what is beyond was meant as per cents."""
 OK = "ok"
 BAD_ROW = "bad_row"
 
@@ -113,8 +115,8 @@ def _terms(cells: Mapping[str, str], kept: Cells) -> _Row:
     american = choice(cells, "style", ("american", "european")) == "american"
     spot, strike = number(cells, "spot", above=0.0), number(cells, "strike", above=0.0)
     t = number(cells, "t", least=0.0)
-    r, q = number(cells, "r"), number(cells, "q")
-    vol = number(cells, "vol", least=0.0) if cells.get("vol") else float("nan")
+    r, q = fraction(cells, "r", RATE_LIMIT), fraction(cells, "q", RATE_LIMIT)
+    vol = fraction(cells, "vol", VOL_LIMIT, least=0.0) if cells.get("vol") else float("nan")
     price = number(cells, "price", least=0.0) if cells.get("price") else float("nan")
     if vol != vol and price != price:
         raise RowError("neither vol nor price is given")

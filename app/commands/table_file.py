@@ -109,6 +109,16 @@ def number(cells: Mapping[str, str], name: str, *, least: float | None = None, a
     return value
 
 
+def fraction(cells: Mapping[str, str], name: str, limit: float, *, least: float | None = None) -> float:
+    """A number that is a fraction of 1, up to `limit` in size. Raises `RowError` for what looks like per cents."""
+    value = number(cells, name, least=least)
+    if abs(value) > limit:
+        raise RowError(
+            f"{name} {cells[name]} is {value:,.0%}, over {limit:.0%}: a fraction is expected, {value / 100:g} for {value:g} %"
+        )
+    return value
+
+
 def choice(cells: Mapping[str, str], name: str, allowed: Sequence[str]) -> str:
     """One of the words a column may hold, in any case. Raises `RowError`."""
     text = cells.get(name, "")

@@ -78,6 +78,30 @@ def test_the_table_has_a_line_for_each_expiry_and_says_what_was_found(tmp_path: 
     assert "spot 594.00 was given, the options mean 600.0" in doubted
 
 
+def test_a_spot_some_errors_off_is_used_and_not_said_to_agree(tmp_path: Path, truth: Truth) -> None:
+    _, _, text, _ = run(tmp_path, lines_of(truth), as_json=True)
+    by_parity = json.loads(text)["spot"]
+    used = []
+    for errors in (2.5, 3.5):
+        spot = by_parity["by_parity"] + errors * by_parity["error"]
+        _, _, said, _ = run(tmp_path, lines_of(truth), spot=spot)
+        used.append(said.splitlines()[0])
+    assert "parity agrees" in used[0]
+    assert "is used, parity is off by 3.5 errors (600.0" in used[1]
+
+
+def test_a_contract_that_is_there_twice_is_named_and_the_first_counts(tmp_path: Path, truth: Truth) -> None:
+    content = lines_of(truth).splitlines()
+    again = content[60].split(",")
+    again[3], again[4] = "1.00", "1.10"
+    code, rows, _, errors = run(tmp_path, "\n".join([*content, ",".join(again)]) + "\n")
+    line, name = len(content) + 1, f"{again[0]} {float(again[2]):g} {again[1]}"
+    assert errors == [f"{tmp_path / 'in.csv'}:{line}: {name} is there twice; line 61 counts"]
+    assert (code, rows[-1]["status"]) == (2, "bad_row")
+    _, alone, _, _ = run(tmp_path, lines_of(truth))
+    assert rows[:-1] == alone
+
+
 def test_json_holds_smiles_quantiles_and_findings_and_no_nan(tmp_path: Path, truth: Truth) -> None:
     content = lines_of(truth).splitlines()
     cells = content[60].split(",")

@@ -97,6 +97,10 @@ def test_a_price_without_a_vol_says_why_and_is_no_bad_row(tmp_path: Path, line: 
         ("call,european,1_0,100,1,0.05,0,0.2,,,", "spot '1_0' is not a number"),
         ("call,european,100,100,1,0.05,0,,,,", "neither vol nor price is given"),
         ("call,european,100,100,1,0.05,0,-0.2,,,", "vol -0.2 must not be below 0"),
+        ("call,european,100,100,1,0.05,0,20,,,", "vol 20 is 2,000%, over 500%: a fraction is expected, 0.2 for 20 %"),
+        ("call,european,100,100,1,5,0,0.2,,,", "r 5 is 500%, over 100%: a fraction is expected, 0.05 for 5 %"),
+        ("call,european,100,100,1,-2,0,0.2,,,", "r -2 is -200%, over 100%: a fraction is expected, -0.02 for -2 %"),
+        ("call,european,100,100,1,0,1.5,0.2,,,", "q 1.5 is 150%, over 100%: a fraction is expected, 0.015 for 1.5 %"),
         ("call,european,100,100,1,0.05,0,0.2,,0.5,", "dividend '0.5' is not t:amount"),
         ("call,european,100,100,1,0.05,0,0.2,,0.5:x,", "dividend's amount 'x' is not a number"),
         ("call,european,100", "3 cells where the header has 11"),
@@ -215,3 +219,8 @@ def test_the_command_line_reaches_it(tmp_path: Path) -> None:
     assert cli.main(["price", str(tmp_path / "in.csv"), str(tmp_path / "out.csv"), "--raw"]) == 0
     (row,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
     assert float(row["vega"]) > 30
+
+
+def test_the_largest_vols_and_rates_that_are_fractions_are_priced(tmp_path: Path) -> None:
+    code, rows, errors = run(tmp_path, HEAD + "call,european,100,100,1,1,-1,5,,,\n")
+    assert (code, errors, rows[0]["status"]) == (0, [], "ok")
