@@ -10,7 +10,7 @@ from app import cli
 @pytest.mark.parametrize(
     ("arguments", "says", "see"),
     [
-        (["--nonsense", "price"], "unrecognized arguments: --nonsense", "strikedesk --help"),
+        (["--nonsense", "kernels"], "unrecognized arguments: --nonsense", "strikedesk --help"),
         (["prise"], "invalid choice: 'prise'", "strikedesk --help"),
         (["price"], "the following arguments are required: IN, OUT", "strikedesk price --help"),
         (["ledger", "burn"], "invalid choice: 'burn'", "strikedesk ledger --help"),
