@@ -83,6 +83,10 @@ def _float(value: float) -> str:
 
 
 def _sequence(values: tuple[Any, ...] | list[Any]) -> str:
+    if values and type(values[0]) in _SIMPLE and len(set(map(type, values))) == 1:
+        text = _at_once(values)
+        if text is not None:
+            return text
     return f"[{','.join([_ENCODERS[type(value)](value) for value in values])}]"
 
 
@@ -156,16 +160,20 @@ def _all_simple(cls: type[msgspec.Struct]) -> bool:
     return plain and all(map(_is_simple, get_type_hints(cls).values()))
 
 
-def _simple_encoder(slow: Encode) -> Encode:
-    """One call for a struct of simple fields, many of which stand in a ticket. What it would write otherwise goes the
-    slow way: numbers with an exponent, whole ones over 64 bits, and lone surrogates."""
+def _at_once(value: Any) -> str | None:
+    """A struct of simple fields, or several, by one call: a ticket has dozens. None for what it would write otherwise:
+    numbers with an exponent, whole ones over 64 bits, and lone surrogates."""
+    try:
+        text = _sorted(value)
+    except (UnicodeEncodeError, OverflowError):
+        return None
+    return None if b"E+" in text or b"E-" in text else text.decode()
 
+
+def _simple_encoder(slow: Encode) -> Encode:
     def encode(value: Any) -> str:
-        try:
-            text = _sorted(value)
-        except (UnicodeEncodeError, OverflowError):
-            return slow(value)
-        return slow(value) if b"E+" in text or b"E-" in text else text.decode()
+        text = _at_once(value)
+        return slow(value) if text is None else text
 
     return encode
 
@@ -188,6 +196,10 @@ def _remembering(encode: Encode, most: int) -> Encode:
     return remembered
 
 
+_SIMPLE: set[type] = set()
+"""Classes met so far whose fields are all simple."""
+
+
 class _Encoders(dict[type, Encode]):
     """By exact class; made when a class is first met."""
 
@@ -196,6 +208,7 @@ class _Encoders(dict[type, Encode]):
             made = _struct_encoder(cls)
             if _all_simple(cls):
                 made = _simple_encoder(made)
+                _SIMPLE.add(cls)
             if cls in _LASTING:
                 made = _remembering(made, _REMEMBERED)
             elif cls in _TWICE:
