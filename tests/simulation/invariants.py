@@ -193,8 +193,8 @@ class Judge:
         known = self.shadow.orders.get(order.id)
         hold(known is not None, "sent after its intent is durable", order.id)
         assert known is not None
-        same = (known.contract, known.side, known.quantity) == (order.contract, order.side, order.quantity)
-        hold(same, "an id means one order", f"{order.id} is {known}, sent {order}")
+        if (known.contract, known.side, known.quantity) != (order.contract, order.side, order.quantity):
+            hold(False, "an id means one order", f"{order.id} is {known}, sent {order}")
         hold(known.state.is_open, "nothing is sent that is over", f"{order.id} is {known.state}")
         if order.purpose is Purpose.ENTRY:
             halt = self.shadow.halt

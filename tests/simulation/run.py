@@ -34,8 +34,8 @@ KERNELS = Path(__file__).resolve().parent.parent.parent / "build" / "kernels"
 """Where compiled pricing is kept between calls."""
 LONGEST_SEED = 120
 """Seconds of real time after which a seed is given up, with its stack: no virtual time goes on where that happens."""
-SHARE = 50
-"""Seeds that a process takes at a time."""
+SHARE = 10
+"""Seeds that a process takes at a time: few, for at the end one process waits for the other's last."""
 ENOUGH = 200
 """From so many seeds on, a kind of fault that was never met is a failure."""
 
