@@ -30,6 +30,7 @@ from engine.pricing import kernels
 from engine.sessions import new_york_day
 from engine.views import board, desk, holdings, stories, tickets
 from engine.views.desk import Vitals
+from engine.views.lag import Lag
 from engine.views.lately import Lately
 from engine.views.outage import Edge, Outages
 from engine.views.seen import Seen
@@ -128,7 +129,7 @@ class Bridge(QObject):
         self._ledger_name = ledger_name
         self._references: dict[str, Decimal] = {}
         self._due = 0.0
-        self._steps, self._blocks = Lately(), Lately()
+        self._steps, self._blocks, self._lag = Lately(), Lately(), Lag()
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.CoarseTimer)
         self._timer.setInterval(FLUSH_MS)
@@ -152,7 +153,9 @@ class Bridge(QObject):
         started = time.perf_counter()
         step = self.engine.conductor.pulse.take_slowest()
         if self._due and self.engine.conductor.pulse.warm:
-            self._blocks.note(started, max(0.0, (started - self._due) * 1000 - FLUSH_MS))
+            late = max(0.0, (started - self._due) * 1000 - FLUSH_MS)
+            self._blocks.note(started, late)
+            self._lag.note(started, late)
             self._steps.note(started, step * 1000)
         seen = self.seen()
         chain = self.chains.turn(seen, self.window.chain.asked, started) if self.window.docks.visible("chain") else None
@@ -216,6 +219,7 @@ class Bridge(QObject):
             ledger_name=self._ledger_name,
             slowest_step=float(round(self._steps.worst(now))),
             loop_block=float(round(self._blocks.worst(now))),
+            loop_late=float(round(self._lag.p99)) if self._lag.late else None,
             heard_ago=None if pulse.last_receipt is None else asyncio.get_running_loop().time() - pulse.last_receipt,
             weighing=pulse.weighing,
             warm=pulse.warm,

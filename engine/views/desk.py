@@ -9,6 +9,7 @@ from engine.domain.views import Face, HeaderView, HealthView, Lamp, LampState, O
 from engine.portfolio.account import day_pnl
 from engine.ports import Spooled
 from engine.risk.book import day_budget_used
+from engine.views.lag import LATE
 from engine.views.line import broker_lamps
 from engine.views.seen import Seen, age, left
 
@@ -29,6 +30,8 @@ class Vitals(Value, frozen=True, kw_only=True):
     loop_block: float
     """Longest block of the loop in the last minute."""
     heard_ago: float | None
+    loop_late: float | None = None
+    """What one turn in a hundred is late now, milliseconds, while that lasts and a person notices; else None."""
     ledger_spooled: Spooled | None = None
     """What is durable in the spool only, while the database does not keep up."""
     weighing: int = 0
@@ -95,7 +98,6 @@ def health_view(seen: Seen, vitals: Vitals, outage: Outage | None = None) -> Hea
     limit = seen.settings.market.quote_age(vitals.market)
     silent = not ages or max(ages) > limit
     slow = vitals.slowest_step > 50
-    block = vitals.loop_block > 20
     lamps = [
         Lamp(id="engine", name="Engine", state=warn if slow else ok,
              text=f"{vitals.slowest_step:.0f} ms" if vitals.warm else "starting",
@@ -108,9 +110,7 @@ def health_view(seen: Seen, vitals: Vitals, outage: Outage | None = None) -> Hea
              detail=f"{len(quotes)} symbols", todo="No orders are priced from quotes this old" if silent else "",
              age=age(max(ages)) if ages else None),
         _ledger_lamp(vitals),
-        Lamp(id="loop", name="Loop", state=warn if block else ok,
-             text=f"{vitals.loop_block:.0f} ms" if vitals.warm else "starting",
-             detail="longest block of the last minute; 20 ms is the budget"),
+        _loop_lamp(vitals),
         _pricing(vitals),
         Lamp(id="redis", name="Redis", state=off, text="not set", detail="hot state is kept in this process"),
         Lamp(id="telegram", name="Telegram", state=off, text="not set", detail="approvals on this desk only"),
@@ -118,6 +118,19 @@ def health_view(seen: Seen, vitals: Vitals, outage: Outage | None = None) -> Hea
     lamps += broker_lamps(seen)
     lamps += [Lamp(id=f"problem{n}", name="Notice", state=warn, text=words) for n, words in enumerate(vitals.problems)]
     return HealthView(lamps=tuple(lamps), outage=outage)
+
+
+def _loop_lamp(vitals: Vitals) -> Lamp:
+    """The figure is the worst of a minute; the warning is about what lasts."""
+    late = vitals.loop_late is not None
+    text = f"{vitals.loop_block:.0f} ms" if vitals.warm else "starting"
+    todo = "This machine is too busy: figures and answers come late" if late else ""
+    detail = f"longest block of the last minute; warns when one turn in 100 is over {LATE:.0f} ms late and that lasts"
+    if late:
+        detail = f"one turn in 100 is {vitals.loop_late:.0f} ms late; {detail}"
+    return Lamp(
+        id="loop", name="Loop", state=LampState.WARN if late else LampState.OK, text=text, detail=detail, todo=todo
+    )
 
 
 def _pricing(vitals: Vitals) -> Lamp:

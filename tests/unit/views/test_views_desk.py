@@ -113,7 +113,7 @@ def test_all_is_well() -> None:
 
 def test_each_trouble_lights_its_own_lamp_and_says_what_to_do() -> None:
     troubled = vitals(
-        address="", ledger_available=False, slowest_step=51.0, loop_block=21.0, problems=("disk is full", "no roles")
+        address="", ledger_available=False, slowest_step=51.0, loop_late=160.0, problems=("disk is full", "no roles")
     )
     found = lamps(views.health_view(seen_by_hand(), troubled))
     states = {name: lamp.state for name, lamp in found.items()}
@@ -122,7 +122,7 @@ def test_each_trouble_lights_its_own_lamp_and_says_what_to_do() -> None:
         "engine": warn, "webhook": bad, "market": warn, "ledger": bad, "loop": warn, "pricing": LampState.OK, "redis": LampState.OFF,
         "telegram": LampState.OFF, "problem0": warn, "problem1": warn,
     }  # fmt: skip
-    assert all(found[name].todo for name in ("webhook", "market", "ledger"))
+    assert all(found[name].todo for name in ("webhook", "market", "ledger", "loop"))
     assert (found["webhook"].text, found["ledger"].text, found["webhook"].age) == ("not listening", "away", None)
     assert found["problem0"].text == "disk is full"
 
@@ -135,6 +135,14 @@ def test_a_spooling_ledger_warns_with_its_count_and_age() -> None:
     assert "safe on this disk" in lamp.todo
     away = lamps(views.health_view(seen_by_hand(), vitals(ledger_spooled=spooled, ledger_available=False)))["ledger"]
     assert (away.state, away.text) == (LampState.BAD, "away")
+
+
+def test_a_single_late_turn_is_shown_and_no_warning() -> None:
+    found = lamps(views.health_view(seen_by_hand(), vitals(loop_block=480.0)))["loop"]
+    assert (found.state, found.text, found.todo) == (LampState.OK, "480 ms", "")
+    late = lamps(views.health_view(seen_by_hand(), vitals(loop_block=480.0, loop_late=160.0)))["loop"]
+    assert (late.state, late.text) == (LampState.WARN, "480 ms")
+    assert late.detail.startswith("one turn in 100 is 160 ms late")
 
 
 def test_an_old_quote_warns() -> None:
