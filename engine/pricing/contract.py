@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from engine.domain.values import Greeks, OptionContract, Quote, Right, Style
-from engine.pricing import styles
+from engine.pricing import american, european, styles
 from engine.pricing.european import GreeksArrays
 from engine.pricing.terms import Terms
 from engine.pricing.time import SECONDS_A_YEAR, year_fraction
@@ -77,7 +78,16 @@ def value_at(
     if t <= 0:
         inside = float(spot) - float(contract.strike)
         return max(inside if contract.right is Right.CALL else -inside, 0.0)
-    return float(styles.price(*_arguments(contract, spot, t, vol, terms)))
+    at, strike, _, rate, carry, _, is_call, is_american = _arguments(contract, spot, t, vol, terms)
+    if is_american:
+        return float(_boundaries(strike, t, rate, carry, vol, is_call).price_greeks(at, full=False).value)
+    return float(european.price(at, strike, t, rate, carry, vol, is_call))
+
+
+@lru_cache(maxsize=64)
+def _boundaries(strike: float, t: float, rate: float, carry: float, vol: float, is_call: bool) -> american.Boundaries:
+    """A contract is asked about at its stop and at its target at one moment: the boundary is found once."""
+    return american.Boundaries(strike, t, rate, carry, vol, is_call)
 
 
 def rounded(vol: float, arrays: GreeksArrays, row: int | tuple[()], terms: Terms) -> Greeks:

@@ -141,9 +141,10 @@ def parity_forward(
     centre = found.forward
     near = _near_the_money(pairs, centre if np.isfinite(centre) else float(np.median(pairs.strike)), 2 * _MAX_NEAR)
     pairs = Pairs(*(array[near] for array in pairs))
-    vol: FloatArray | None = None
+    held = np.zeros((2, len(pairs.strike)))
     for _ in range(rounds):
-        correction, vol = _premiums(pairs, found, early_exercise, vol)
+        held = _premiums(pairs, found, early_exercise, held)
+        correction = held[0] - held[1]
         last = found.forward
         found = _fit(pairs, t, rate, correction)
         if not found.ok or abs(found.forward - last) < 1e-6 * last:
@@ -221,20 +222,17 @@ def _near_the_money(pairs: Pairs, centre: float, most: int = _MAX_NEAR) -> NDArr
     return np.sort(order[: min(max(within, _MIN_NEAR) * most // _MAX_NEAR, most)])
 
 
-def _premiums(
-    pairs: Pairs, found: Forward, early_exercise: EarlyExercise, vol: FloatArray | None
-) -> tuple[FloatArray, FloatArray]:
-    """Early exercise in C - P per strike, and the vols it was taken at: those of the side that is out of the money, which it
-    touches least. `vol`: those of the round before."""
+def _premiums(pairs: Pairs, found: Forward, early_exercise: EarlyExercise, held: FloatArray) -> FloatArray:
+    """(2, strikes) What early exercise is worth in the calls and in the puts, at the vols of the side that is out of the
+    money, which it touches least. `held`: the same of the round before, taken out of the prices that give those vols."""
     strike, forward = pairs.strike, found.forward
     call_out = strike >= forward
     mid = 0.5 * np.where(call_out, pairs.call_bid + pairs.call_ask, pairs.put_bid + pairs.put_ask)
+    mid = np.maximum(mid - np.where(call_out, held[0], held[1]), 1e-6)
     cash = forward * found.discount  # the European forward as a spot without carry
-    held = np.zeros_like(mid) if vol is None else early_exercise(forward, strike, vol, call_out)
-    vol = _filled(implied_vol(np.maximum(mid - held, 1e-6), cash, strike, found.t, found.rate, 0.0, call_out).vol)
+    vol = _filled(implied_vol(mid, cash, strike, found.t, found.rate, 0.0, call_out).vol)
     sides = np.repeat([True, False], len(strike))
-    both = early_exercise(forward, np.tile(strike, 2), np.tile(vol, 2), sides)
-    return both[: len(strike)] - both[len(strike) :], vol
+    return early_exercise(forward, np.tile(strike, 2), np.tile(vol, 2), sides).reshape(2, -1)
 
 
 def _filled(vol: FloatArray) -> FloatArray:
