@@ -13,12 +13,15 @@ from app.searching import Search
 from app.wiring import Engine
 from engine.domain.canonical import canonical
 from engine.domain.commands import Command, Done
+from engine.domain.events import AnyFact
 from engine.domain.findable import Question
 from engine.intake.doors import Found
 from engine.journey.findings import Fold
 from engine.ports import LedgerAway
 from engine.views.past import past_view
+from storage.database import Database
 from storage.past import fold_until
+from storage.patience import ANSWER, FOLDED, within
 
 SHOWN = 200
 """Rows of a list, newest first; the ledger has the rest."""
@@ -84,12 +87,23 @@ class DeskDoor:
         database = self._engine.database
         if database is None:
             raise LedgerAway("this ledger is kept in memory: its past cannot be asked")
-        fold = Fold()
+        return await within(FOLDED, self._past(database, at))
+
+    async def _past(self, database: Database, at: datetime) -> Mapping[str, object]:
+        ledger, fold = self._engine.ledger, Fold()
+        spooling = ledger.spooled is not None
         seq, moment = await fold_until(database, fold, at=at)
+        if spooling:  # what only the spool had then
+            async for fact in ledger.facts(after=seq):
+                if fact.at > at:
+                    break
+                fold.apply(fact)
+                seq, moment = fact.seq, fact.at
         return past_view(fold.state, seq, moment)
 
     async def story(self, seq: int) -> Sequence[Any]:
-        return [msgspec.Raw(canonical(fact)) for fact in await self._engine.ledger.story(seq)]
+        story = await within(ANSWER, _story(self._engine, seq))
+        return [msgspec.Raw(canonical(fact)) for fact in story]
 
     def health(self) -> Mapping[str, object]:
         engine = self._engine
@@ -128,3 +142,7 @@ class DeskDoor:
 
 def _newest(rows: Any) -> list[Any]:
     return list(itertools.islice(reversed(list(rows)), SHOWN))
+
+
+async def _story(engine: Engine, seq: int) -> Sequence[AnyFact]:
+    return await engine.ledger.story(seq)

@@ -76,6 +76,8 @@ class Found:
     rows: Sequence[Row]
     next: int | None
     """The key of the page after it; None at the end."""
+    behind: int = 0
+    """Newest facts that were not looked at: the search table is not filled that far."""
 
 
 class Desk(Protocol):

@@ -1,7 +1,7 @@
 """The ledger's part of the HTTP API: facts by what they are found by, one signal's story, and past states.
 
 Called by `api`. Facts come in pages: the header `Strikedesk-Next` is the `key` of the page after this one; without it
-there is none.
+there is none. `Strikedesk-Behind` is how many of the newest facts a search could not look at yet.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from engine.domain.findable import Question
 from engine.intake.doors import Desk
 
 NEXT = "Strikedesk-Next"
+BEHIND = "Strikedesk-Behind"
 Seq = Annotated[int, PathParameter(ge=1, le=2**62)]
 Kind = Annotated[str, StringConstraints(max_length=40, pattern="^[A-Za-z]+$")]
 Word = Annotated[str | None, Query(max_length=40, pattern="^[A-Za-z0-9_]+$")]
@@ -61,6 +62,8 @@ def add_ledger(app: FastAPI, desk: Desk, token: list[Any], answer: Callable[[obj
         response = answer(found.rows)
         if found.next is not None:
             response.headers[NEXT] = str(found.next)
+        if found.behind:
+            response.headers[BEHIND] = str(found.behind)
         return response
 
     @app.get("/api/ledger/{seq}", summary="The whole story a fact belongs to", tags=["read"], dependencies=token)
