@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from json.encoder import encode_basestring
 from math import isfinite
 from operator import attrgetter
@@ -26,7 +26,8 @@ import msgspec
 
 from engine.domain.entities import Ticket
 from engine.domain.events import AnyFact
-from engine.domain.signals import ActivePhase, ActiveSignal, ActiveTrend, Decision
+from engine.domain.signals import ActivePhase, ActiveSignal, ActiveTrend, Decision, Signal
+from engine.domain.values import Greeks
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
@@ -35,10 +36,12 @@ _sorted = msgspec.json.Encoder(order="sorted").encode
 _LASTING = (ActiveSignal, ActivePhase, ActiveTrend)
 _REMEMBERED = 2048
 """Texts kept at most: more than stand on any board."""
-_TWICE = (Decision, Ticket)
+_TWICE = (Decision, Ticket, Signal, Greeks)
 """Written twice at once: in their fact and in the row it changes."""
 _JUST_WRITTEN = 32
 """Texts of those that are kept."""
+_MOMENTS = 256
+"""Texts of moments that are kept: all facts of a step have one, and so have quotes of a tick."""
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e16
 
 Encode = Callable[[Any], str]
@@ -60,7 +63,13 @@ def decode_fact(data: bytes | str) -> AnyFact:
 
 def time_text(moment: datetime) -> str:
     """UTC with microseconds, always the same width."""
-    text = str(msgspec.to_builtins(moment if moment.tzinfo is UTC else moment.astimezone(UTC)))
+    return _utc_text(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=_MOMENTS)
+def _utc_text(moment: datetime) -> str:
+    """Of moments in UTC only: in other zones two that are not the same may be equal, in the hour that comes twice."""
+    text = str(msgspec.to_builtins(moment))
     return text if len(text) == 27 else f"{text[:19]}.000000Z"  # a whole second comes without its decimals
 
 

@@ -196,7 +196,16 @@ def _fault(node: Any, depth: int, limit: int) -> _Fault | None:
         if kind is _Twice:
             return _Fault(Code.BAD_FIELD, "sent twice", [node.key])
         for name, item in node.items():
-            if type(item) is str and name.isascii() and item.isascii() and "\0" not in name and "\0" not in item:
+            kind = type(item)
+            if (
+                name.isascii()
+                and "\0" not in name
+                and (
+                    (kind is str and item.isascii() and "\0" not in item)
+                    or (kind is float and math.isfinite(item))
+                    or (kind is int and -_HUGE < item < _HUGE)
+                )
+            ):
                 continue  # nearly all of them
             fault = (
                 _fault(item, depth + 1, limit)

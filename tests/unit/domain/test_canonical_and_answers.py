@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -26,6 +27,17 @@ def test_canonical_bytes_are_sorted_plain_and_of_one_width() -> None:
 
 def test_a_moment_elsewhere_is_told_in_utc() -> None:
     assert time_text(datetime.fromisoformat("2026-11-20T10:30:00-05:00")) == "2026-11-20T15:30:00.000000Z"
+
+
+def test_the_hour_that_comes_twice_is_told_apart() -> None:
+    first = datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo("America/New_York"))
+    second = first.replace(fold=1)
+    assert first == second
+    assert [time_text(moment) for moment in (first, second, first)] == [
+        "2026-11-01T05:30:00.000000Z",
+        "2026-11-01T06:30:00.000000Z",
+        "2026-11-01T05:30:00.000000Z",
+    ]
 
 
 def test_what_has_no_canonical_form_is_an_error() -> None:
