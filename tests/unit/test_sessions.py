@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from engine.domain.values import MarketSession, Weekday
-from engine.sessions import Calendar, CalendarError, load_calendar, new_york_calendar
+from engine.sessions import NEW_YORK, Calendar, CalendarError, load_calendar, new_york_calendar, new_york_day
 
 CALENDAR = new_york_calendar()
 CLOSED = {
@@ -183,3 +183,10 @@ def test_a_table_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         load_calendar(path)
     path.write_text(json.dumps(SMALL))
     assert load_calendar(path).session(date(2026, 11, 26)) is None
+
+
+def test_the_day_in_new_york_is_the_zones_at_every_hour_of_a_year() -> None:
+    hours = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(366 * 24)]
+    edges = [hour - timedelta(microseconds=1) for hour in hours]
+    for moment in (*hours, *edges):
+        assert new_york_day(moment) == moment.astimezone(NEW_YORK).date()
