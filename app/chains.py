@@ -25,6 +25,8 @@ EVERY = 0.4
 BY_NUMPY = 3.0
 """The same until the kernels are compiled: a look takes a third of a second then."""
 AFTER_FAILURE = 5.0
+FIT_EVERY = 3.0
+"""Seconds between two fits of the same expiry's smile; in between its skew stands."""
 
 Asked = tuple[str, date | None]
 TermsOf = Callable[[Chain, date], Terms]
@@ -38,6 +40,8 @@ class ChainWatch:
         self._working: Future[ChainView] | None = None
         self._asked: Asked | None = None
         self._due = 0.0
+        self._fitted: tuple[str, date] | None = None
+        self._fit_due = 0.0
         self.shown = ChainView()
 
     def close(self) -> None:
@@ -52,7 +56,7 @@ class ChainWatch:
         if self._working is None and (asked != self._asked or now >= self._due):
             compiled = kernels.state().serving is kernels.Serving.COMPILED
             self._asked, self._due = asked, now + (EVERY if compiled else BY_NUMPY)
-            self._look(seen, asked)
+            self._look(seen, asked, now)
         return self.shown
 
     def _take(self, now: float) -> None:
@@ -67,7 +71,7 @@ class ChainWatch:
         self.shown = failed(self.shown, f"{type(error).__name__}: {error}")
         self._due = now + AFTER_FAILURE
 
-    def _look(self, seen: Seen, asked: Asked) -> None:
+    def _look(self, seen: Seen, asked: Asked, now: float) -> None:
         symbols = tuple(seen.quotes.symbols())
         symbol = asked[0] if asked[0] in symbols else next(iter(symbols), asked[0])
         chain = seen.quotes.chain(symbol) if symbols else None
@@ -76,6 +80,12 @@ class ChainWatch:
             self.shown = nothing(symbol, symbols)
             return
         expiry = next((index for index in days if chain.expiries[index] == asked[1]), days[0])
+        this = (symbol, chain.expiries[expiry])
+        # The view of another expiry may still be shown: its skew is none of this one's.
+        kept = self._fitted == this == (self.shown.symbol, self.shown.expiry)
+        fit = not kept or now >= self._fit_due
+        if fit:
+            self._fitted, self._fit_due = this, now + FIT_EVERY
         ask = ChainAsk(
             chain=chain,
             expiry=expiry,
@@ -84,6 +94,8 @@ class ChainWatch:
             calendar=seen.calendar,
             market=seen.settings.market,
             symbols=symbols,
+            fit=fit,
+            skew=self.shown.skew,
         )
         if self._worker is None:
             self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chain")

@@ -71,6 +71,8 @@ class ChainView(View, frozen=True, kw_only=True):
     """At-the-money vol, a fraction."""
     move: float | None = None
     """One standard deviation of the underlying until the expiry, dollars."""
+    skew: float | None = None
+    """Vol of the 25 delta call less that of the put, a fraction; None where the quotes shown do not reach so far."""
     rate: float = 0.0
     carry: float | None = 0.0
     """A fraction a year; None so near to the expiry that a cent of the forward would be per cents of it."""

@@ -81,6 +81,10 @@ class TicketView(Value, frozen=True, kw_only=True):
     strike: Decimal | None = None
     expected_move: float | None = None
     """One standard deviation of the underlying until expiry, dollars."""
+    odds: float | None = None
+    """Probability that the underlying ends beyond break-even, by the contract's own vol: what the options say, no forecast."""
+    touch: float | None = None
+    """Probability that it is there at least once until expiry."""
     targets: str = ""
     notes: tuple[str, ...] = ()
     manual: bool = False

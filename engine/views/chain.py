@@ -26,6 +26,7 @@ from engine.pricing.time import SECONDS_A_YEAR
 from engine.sessions import Calendar, new_york_day
 from engine.settings import MarketSettings
 from engine.views.seen import age
+from engine.views.smile import risk_reversal
 
 FORWARD_ERROR = 0.01
 """Dollars that the parity forward leaves open, for bounds that hang on it."""
@@ -60,6 +61,9 @@ class ChainAsk:
     calendar: Calendar
     market: MarketSettings
     symbols: tuple[str, ...]
+    fit: bool = True
+    """Fit the smile anew, which takes longer than all the rest; else its skew is `skew`, of a moment ago."""
+    skew: float | None = None
 
 
 def nothing(symbol: str, symbols: Sequence[str], why: str = "") -> ChainView:
@@ -99,7 +103,7 @@ def chain_view(ask: ChainAsk) -> ChainView:
         old = max(newest or 0.0, chain.spot.age(now))
         what = "No new quote of this expiry" if stale else f"No new quote of {symbol}"
         face = Face(kind=FaceKind.STALE, what=what, then="the last ones are shown", age=age(old))
-    vol = side.at_the_money()
+    vol, skew = side.at_the_money(), side.skew() if ask.fit else ask.skew
     return ChainView(
         symbol=symbol,
         symbols=ask.symbols,
@@ -114,6 +118,7 @@ def chain_view(ask: ChainAsk) -> ChainView:
         forward=round(side.forward, 2),
         vol=None if vol is None else round(vol, 4),
         move=None if vol is None else round(side.forward * vol * math.sqrt(side.t), 2),
+        skew=None if skew is None else round(skew, 4),
         rate=ask.terms.rate,
         carry=round(ask.terms.carry, 4) if side.t >= CARRY_KNOWN else None,
         model=f"{chain.style.value.capitalize()}, {ask.terms.text}",
@@ -204,6 +209,12 @@ class _Expiry:
             return None
         order = np.flatnonzero(out)[np.argsort(self.strike[out])]
         return float(np.interp(self.forward, self.strike[order], self.vol[order]))
+
+    def skew(self) -> float | None:
+        """The 25 delta risk reversal of the out-of-the-money quotes; half spreads in vol by their vega."""
+        out = self.own & (self.is_call == (self.strike >= self.forward))
+        half = 0.5 * (self.ask_[out] - self.bid[out]) / (100.0 * self.greeks.vega[out])
+        return risk_reversal(np.log(self.strike[out] / self.forward), self.vol[out], half, self.t)
 
     def findings(self) -> tuple[str, ...]:
         """What contradicts itself, each once."""

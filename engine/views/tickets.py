@@ -10,7 +10,7 @@ import numpy as np
 from engine.domain.entities import Ticket
 from engine.domain.values import Purpose, Right, Style, Timeframe
 from engine.domain.views import Face, FaceKind, Impact, PayoffPoint, TicketsView, TicketView
-from engine.pricing import styles
+from engine.pricing import probability, styles
 from engine.pricing.time import SECONDS_A_YEAR, expiry_moment
 from engine.risk.book import Book, day_budget_left, same_bets
 from engine.sessions import new_york_day
@@ -40,6 +40,7 @@ def ticket_view(seen: Seen, ticket: Ticket) -> TicketView:
     life = (ticket.expires - ticket.changed).total_seconds()
     remaining = (ticket.expires - seen.now).total_seconds()
     entry = ticket.purpose is Purpose.ENTRY
+    odds, touch = _odds(seen, ticket, spot) if entry else (None, None)
     targets = [f"{t:.2f}" for t in (plan.target_1, plan.target_2) if t is not None] if plan else []
     return TicketView(
         id=ticket.id,
@@ -80,6 +81,8 @@ def ticket_view(seen: Seen, ticket: Ticket) -> TicketView:
         spot=spot,
         strike=ticket.contract.strike,
         expected_move=_expected_move(seen, ticket, spot),
+        odds=odds,
+        touch=touch,
         targets=" · ".join(targets),
         notes=ticket.notes,
         manual=ticket.manual,
@@ -145,6 +148,20 @@ def _move_used(seen: Seen, ticket: Ticket, spot: Decimal | None) -> float | None
     if not move or spot is None or ticket.break_even is None:
         return None
     return round(abs(float(ticket.break_even - spot)) / move, 2)
+
+
+def _odds(seen: Seen, ticket: Ticket, spot: Decimal | None) -> tuple[float | None, float | None]:
+    """Risk-neutral probabilities to end beyond break-even, and to touch it on the way."""
+    vol, there = _vol(ticket), ticket.break_even
+    seconds = (expiry_moment(ticket.contract.expiry, seen.calendar) - seen.now).total_seconds()
+    if vol is None or spot is None or there is None or there <= 0 or seconds <= 0:
+        return None, None
+    t, terms = seconds / SECONDS_A_YEAR, seen.terms(ticket.contract)
+    start = float(spot) * terms.basis
+    forward = start * math.exp((terms.rate - terms.carry) * t)
+    below = float(probability.Lognormal(forward, vol, t).below(float(there)))
+    touch = float(probability.of_touch(start, float(there), t, terms.rate, terms.carry, vol))
+    return round(1 - below if ticket.contract.right is Right.CALL else below, 2), round(touch, 2)
 
 
 def _impacts(book: Book | None, ticket: Ticket, spot: Decimal | None) -> tuple[Impact, ...]:

@@ -234,7 +234,7 @@ def ticket(**changes: object) -> TicketView:
         impacts=(Impact(name="Δ $", before=D(61240), after=D(149800)), Impact(name="vega", before=D(312), after=D(486)),
                  Impact(name="heat", before=D("3.4"), after=D("4.4"), decimals=1, unit="%")),
         payoff=_payoff(662, 4.88, 4, 661.42), cancels="an opposite signal, 3 % drift, the stop at 658.90, or 0:31",
-        sized_by="risk budget", reprices=0,
+        odds=0.34, touch=0.66, sized_by="risk budget", reprices=0,
     )  # fmt: skip
     return msgspec.structs.replace(view, **changes)
 
@@ -437,7 +437,7 @@ def chain() -> ChainView:
     return ChainView(
         symbol="SPY", symbols=("SPY", "QQQ", "IWM"), expiry=CHAIN_DAY, rows=rows, strikes=146,
         expiries=tuple(ChainExpiry(day=date(2026, 11, 20) + timedelta(days=n), dte=n) for n in days),
-        spot=D("661.42"), forward=661.74, vol=0.143, move=12.13, rate=0.04, carry=0.011, model="American, parity forward",
+        spot=D("661.42"), forward=661.74, vol=0.143, move=12.13, skew=-0.021, rate=0.04, carry=0.011, model="American, parity forward",
         source="simulated", age=0.2, age_limit=5.0, findings=("1 under exercise value",),
     )  # fmt: skip
 

@@ -199,6 +199,7 @@ def figures(view: ChainView) -> tuple[tuple[str, str], ...]:
         ("Forward", numbers.plain(view.forward)),
         ("ATM IV", numbers.NONE if view.vol is None else numbers.percent(view.vol, 1)),
         ("1σ move", move or numbers.NONE),
+        ("25Δ skew", numbers.NONE if view.skew is None else f"{numbers.signed(view.skew * 100, 1)}{numbers.NARROW}pt"),
         ("Rate", numbers.percent(view.rate, 2)),
         ("Carry", numbers.percent(view.carry, 2) if view.carry is not None else _no_carry(view)),
         ("Findings", "; ".join(view.findings) or "none"),

@@ -96,6 +96,9 @@ def footnote(ticket: TicketView) -> list[str]:
     lines = []
     if ticket.impacts:
         lines.append("Book after: " + " · ".join(_impact(impact) for impact in ticket.impacts))
+    if ticket.odds is not None and ticket.touch is not None:
+        ends, touches = numbers.percent(ticket.odds, 0), numbers.percent(ticket.touch, 0)
+        lines.append(f"Options say: {ends} to end in profit, {touches} to touch break-even")
     passed = sum(verdict.passed for verdict in ticket.verdicts)
     failed = [verdict for verdict in ticket.verdicts if not verdict.passed]
     rules = [numbers.count(passed, "rule") + " passed"] if ticket.verdicts else []

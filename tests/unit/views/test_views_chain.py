@@ -236,3 +236,32 @@ def test_each_contract_tells_when_its_quote_was_made_and_the_expiry_how_old_it_m
     view = look(made())
     assert {one.at for row in view.rows for one in (row.call, row.put) if one} == {NOW - timedelta(seconds=0.5)}
     assert view.age_limit == Settings().market.quote_age("simulated")
+
+
+def skewed(strikes: np.ndarray = STRIKES) -> Chain:  # type: ignore[type-arg]
+    """A week's European chain on a smile that falls with the strike; vols a tenth of a point around it."""
+    chain = made((WEEK,), style=Style.EUROPEAN, strikes=strikes)
+    t = year_fraction(NOW, expiry_moment(WEEK, CALENDAR))
+    spot = SPOT * TERMS.basis
+    vol = 0.2 - 0.5 * np.log(chain.strike / (spot * math.exp(0.028 * t)))
+    low, high = (
+        styles.price(spot, chain.strike, t, 0.04, 0.012, vol + off, chain.is_call, False) for off in (-0.001, 0.001)
+    )
+    return replace(chain, bid=low, ask=high)
+
+
+def test_the_skew_is_that_of_the_smile_the_quotes_were_made_of() -> None:
+    view = look(skewed(), 0)
+    t = year_fraction(NOW, expiry_moment(WEEK, CALENDAR))
+    away = 0.6745 * 0.2 * math.sqrt(t)  # 25 delta is two thirds of a standard deviation out, on either side
+    assert view.skew == pytest.approx(-0.5 * 2 * away, rel=0.1)
+
+
+def test_a_skew_is_not_told_beyond_the_quotes_nor_by_few_of_them() -> None:
+    assert look(skewed(np.arange(580.0, 601.0, 2.0)), 0).skew is None  # no calls so far out
+    assert look(skewed(np.array([590.0, 600.0, 610.0])), 0).skew is None
+
+
+def test_between_two_fits_the_last_skew_stands() -> None:
+    ask = ChainAsk(skewed(), 0, TERMS, NOW, CALENDAR, Settings().market, ("SPY",), fit=False, skew=-0.0123)
+    assert chain_view(ask).skew == -0.0123

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ import pytest
 from engine.domain.entities import Heard, Sizing
 from engine.domain.values import ExitReason, Greeks, Policy, Purpose, Right, Side, Timeframe
 from engine.domain.views import FaceKind
+from engine.pricing.time import SECONDS_A_YEAR, expiry_moment
 from engine.state import State
 from engine.views import tickets
 from tests.builders_journey import Desk
@@ -189,3 +191,31 @@ async def test_the_books_delta_is_left_out_where_the_spot_is_not_known() -> None
     (row,) = tickets.tickets_view(seen_of(desk, quotes=HandQuotes())).rows
     assert [impact.name for impact in row.impacts] == ["heat"]
     assert row.bid == desk.ticket.quote.bid
+
+
+@pytest.mark.parametrize("right", [Right.CALL, Right.PUT])
+def test_the_odds_are_those_of_the_contracts_own_vol(right: Right) -> None:
+    contract = msgspec.structs.replace(ticket().contract, right=right)
+    there = D(606) if right is Right.CALL else D(594)
+    asked = ticket(contract=contract, greeks=GREEKS, break_even=there)
+    seen = seen_by_hand(asking(asked), quotes=spot())
+    (row,) = tickets.tickets_view(seen).rows
+    t = (expiry_moment(contract.expiry, seen.calendar) - NOON).total_seconds() / SECONDS_A_YEAR
+    rate, vol = 0.04, GREEKS.iv
+    d2 = (math.log(600 / float(there)) + (rate - vol * vol / 2) * t) / (vol * math.sqrt(t))
+    ends = 0.5 * math.erfc((-d2 if right is Right.CALL else d2) / math.sqrt(2))
+    assert row.odds == pytest.approx(ends, abs=0.006)
+    assert row.touch is not None
+    assert row.odds is not None
+    assert row.odds < row.touch < 2.2 * row.odds  # the reflection: about twice as likely to be touched
+
+
+def test_without_a_vol_a_spot_or_time_there_are_no_odds() -> None:
+    there = {"greeks": GREEKS, "break_even": D(606)}
+    for asked, quotes in (
+        (ticket(break_even=D(606)), spot()),
+        (ticket(**there), HandQuotes()),
+        (ticket(greeks=GREEKS, break_even=None), spot()),
+    ):
+        (row,) = tickets.tickets_view(seen_by_hand(asking(asked), quotes=quotes)).rows
+        assert (row.odds, row.touch) == (None, None)
