@@ -282,14 +282,14 @@ def _ledger(chosen: argparse.Namespace) -> int:
 
 
 def _asked(chosen: argparse.Namespace) -> LedgerAsked:
-    from app.commands.ledger_find import Asked, moment
+    from app.commands.ledger_find import Asked, kinds_of, moment
     from engine.domain.findable import Question
 
     finding = chosen.work in ("find", "export")
     question = Question(
         since=moment("--since", chosen.since),
         until=moment("--until", chosen.until),
-        kinds=tuple(chosen.kind),
+        kinds=kinds_of(chosen.kind),
         symbol=chosen.symbol,
         decision=chosen.decision,
         strategy=chosen.strategy,

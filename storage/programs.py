@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,8 +17,8 @@ from storage.dsn import application_name, normal
 from storage.errors import BackupFailed
 
 _POLL = 0.02
-_SAID = 1200
-"""Characters of a program's last words that an error repeats."""
+_SAID = 300
+"""Characters of a program's words that an error repeats."""
 
 
 async def run_program(name: str, dsn: str, *arguments: str) -> None:
@@ -45,8 +46,15 @@ async def run_program(name: str, dsn: str, *arguments: str) -> None:
             raise
         if child.returncode:
             out.seek(0)
-            said = out.read().decode(errors="replace").strip()
-            raise BackupFailed(f"{name} failed: {said[-_SAID:] or f'exit code {child.returncode}'}")
+            said = sentence(out.read().decode(errors="replace"))
+            raise BackupFailed(f"{name} failed: {said or f'exit code {child.returncode}'}")
+
+
+def sentence(said: str) -> str:
+    """What went wrong first, on one line: the programs repeat SQL, hints and their own name around it."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    line = next((line for line in lines if "error:" in line.lower()), lines[-1] if lines else "")
+    return re.split(r"(?i:error:)\s*", line)[-1][:_SAID]
 
 
 def _start(command: list[str], environment: dict[str, str], out: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, get_args
 
 import msgspec
+from sqlalchemy import text
 
 from app.options import UsageError
+from engine.domain import events as ev
 from engine.domain.canonical import decode_fact
+from engine.domain.events import AnyFact
 from engine.domain.findable import EVERYTHING, Question
 from engine.journey.findings import Fold
 from engine.operations.story import line_of
@@ -22,6 +26,7 @@ from storage.database import Database
 from storage.follower import Follower
 from storage.past import fold_until
 from storage.queries import find
+from storage.reading import session
 
 Outcome = tuple[int, dict[str, Any], str]
 
@@ -37,14 +42,14 @@ class Asked:
     at: datetime | None = None
 
 
-def moment(name: str, text: str | None) -> datetime | None:
+def moment(name: str, said: str | None) -> datetime | None:
     """A time of the command line. Without a zone it is New York's. Raises `UsageError` for what is no time."""
-    if text is None:
+    if said is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(said)
     except ValueError as error:
-        raise UsageError(f"{name} {text}: expected a time such as 2026-11-20T10:30 (New York) or …T15:30Z") from error
+        raise UsageError(f"{name} {said}: expected a time such as 2026-11-20T10:30 (New York) or …T15:30Z") from error
     return found if found.tzinfo is not None else found.replace(tzinfo=NEW_YORK)
 
 
@@ -59,10 +64,58 @@ async def find_facts(database: Database, asked: Asked) -> Outcome:
         raise UsageError(f"ledger find: {error}") from error
     facts = [decode_fact(row.body) for row in page.rows]
     result = {"facts": [json.loads(row.body) for row in page.rows], "next": page.next, "indexed": page.indexed}
-    lines = [line_of(fact) for fact in facts] or ["nothing found"]
+    contracts = await _contracts(database, facts)
+    lines = [line_of(fact) + contracts.get(fact.seq, "") for fact in facts] or ["nothing found"]
     if page.next is not None:
         lines.append(f"more: --key {page.next}")
     return 0, result, "\n".join(lines)
+
+
+def kinds_of(names: Sequence[str]) -> tuple[str, ...]:
+    """Kinds of facts as they were asked for. Raises `UsageError` for one that there is not, and says what is close."""
+    known = {kind.__name__.lower(): kind.__name__ for kind in get_args(AnyFact)}
+    for name in names:
+        if name not in known.values():
+            close = get_close_matches(name.lower(), known, n=4, cutoff=0.5)
+            likely = ", ".join(known[one] for one in close)
+            hint = f"close to it: {likely}" if likely else f"there are: {', '.join(sorted(known.values()))}"
+            raise UsageError(f"--kind {name}: no such kind of fact; {hint}")
+    return tuple(names)
+
+
+async def _contracts(database: Database, facts: Sequence[AnyFact]) -> dict[int, str]:
+    """What facts are about that name an order or a position only, by seq: their ids are the facts that they were born
+    from, an order's with its contract, a position's the execution of an order."""
+    born: dict[int, AnyFact] = {}
+
+    async def read(seqs: set[int]) -> None:
+        async with session(database.engine) as connection:
+            for (body,) in await connection.execute(_BY_SEQ, {"seqs": sorted(seqs - born.keys())}):
+                fact = decode_fact(body)
+                born[fact.seq] = fact
+
+    silent = {fact.seq: birth for fact in facts if (birth := _birth(fact)) is not None}
+    await read(set(silent.values()))
+    await read({birth for fact in list(born.values()) if (birth := _birth(fact)) is not None})
+    labels: dict[int, str] = {}
+    for seq, birth in silent.items():
+        fact = born.get(birth)
+        if fact is not None and (opener := _birth(fact)) is not None:
+            fact = born.get(opener)
+        if isinstance(fact, ev.OrderIntended):
+            labels[seq] = f"  [{fact.contract.label}]"
+    return labels
+
+
+def _birth(fact: AnyFact) -> int | None:
+    """The fact that the order, or else the position, of a fact without a contract of its own was born from."""
+    if getattr(fact, "contract", None) is not None:
+        return None
+    name = getattr(fact, "order", None) or getattr(fact, "position", None)
+    return int(name[1:]) if isinstance(name, str) and name[1:].isdigit() and name[:1] in "OP" else None
+
+
+_BY_SEQ = text("SELECT body FROM strikedesk.ledger WHERE seq = ANY (:seqs)")
 
 
 async def show_past(database: Database, asked: Asked, target: str) -> Outcome:
@@ -74,7 +127,11 @@ async def show_past(database: Database, asked: Asked, target: str) -> Outcome:
     fold = Fold()
     seq, at = await fold_until(database, fold, at=asked.at, seq=int(target) if target else None)
     view = past_view(fold.state, seq, at)
-    return 0, json.loads(msgspec.json.encode(view)), _past_text(view, fold)
+    result, words = json.loads(msgspec.json.encode(view)), _past_text(view, fold)
+    if target and int(target) > seq:
+        result["ends"] = seq
+        words = f"the ledger ends at fact {seq}: there is no fact {target} yet\n{words}"
+    return 0, result, words
 
 
 async def index(database: Database) -> Outcome:

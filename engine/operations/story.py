@@ -28,7 +28,8 @@ def words_of(fact: AnyFact) -> str:
         case ev.DuplicateReceived(original=original):
             return f"the same as {original}"
         case ev.SignalPlaced(active=a):
-            return f"on the board until {a.expires.astimezone(NEW_YORK):%H:%M:%S}"
+            s = a.signal
+            return f"{s.symbol} {s.timeframe.label} {s.direction} {s.quality}, on the board until {a.expires.astimezone(NEW_YORK):%H:%M:%S}"
         case ev.SignalSuperseded(kept=kept, contradicts=contradicts):
             return f"the board kept {kept}" + (", which it contradicts" if contradicts else "")
         case ev.SignalSetAside(refusal=r):
@@ -87,6 +88,8 @@ def words_of(fact: AnyFact) -> str:
             return f"by {by}: {reason}"
         case ev.SessionOpened(session=day, equity=equity):
             return f"{day}, equity {equity}"
+        case ev.EquityMarked(equity=equity, cash=cash):
+            return f"equity {equity}, cash {cash}"
         case ev.EngineStarted(version=version, market=market, policy=policy):
             return f"{version}, market {market}, policy {policy}"
         case ev.EngineStopped(reason=reason):

@@ -247,6 +247,45 @@ def test_facts_are_found_from_the_command_line(capsys: pytest.CaptureFixture[str
     assert len(part.read_text().splitlines()) == 1 + sum(fact["fact"] == "OrderFilled" for fact in everything)
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("Orderfilled", "close to it: OrderFilled"),
+        ("Nonsense", "there are: AccountOpened, "),
+        ("PositionClose", "PositionClosed"),
+    ],
+)
+def test_a_kind_that_there_is_not_is_refused_with_what_is_close(
+    capsys: pytest.CaptureFixture[str], home: Path, kind: str, said: str
+) -> None:
+    code, out, error = run(capsys, home, "ledger", "find", "--kind", kind)
+    assert (code, out) == (2, "")
+    assert f"--kind {kind}: no such kind of fact; " in error
+    assert said in error
+
+
+def test_lines_of_facts_name_the_contract_they_are_about(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    _, out, _ = run(
+        capsys, home, "ledger", "find", "--kind", "OrderFilled", "--kind", "PositionClosed", "--kind", "OrderAccepted"
+    )
+    lines = out.splitlines()
+    assert {line.split()[3] for line in lines} == {"OrderFilled", "PositionClosed", "OrderAccepted"}
+    assert all(line.endswith("[SPY 1 Sep 23 430 P]") for line in lines), lines
+    for kind, said in (("EquityMarked", "equity "), ("SignalPlaced", "SPY 5m ")):
+        _, out, _ = run(capsys, home, "ledger", "find", "--kind", kind, "--limit", "2")
+        assert said in out
+
+
+def test_a_past_beyond_the_end_says_where_the_ledger_ends(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    code, out, _ = run(capsys, home, "ledger", "past", "99999999", "--json")
+    ends = json.loads(out)["ends"]
+    assert (code, json.loads(out)["seq"]) == (0, ends)
+    _, out, _ = run(capsys, home, "ledger", "past", "99999999")
+    assert out.startswith(f"the ledger ends at fact {ends}: there is no fact 99999999 yet\n")
+    _, out, _ = run(capsys, home, "ledger", "past", str(ends), "--json")
+    assert "ends" not in json.loads(out)
+
+
 def test_a_past_state_is_shown_at_a_time_and_after_a_fact(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     code, out, _ = run(capsys, home, "ledger", "past", "--at", "2023-08-03T14:10", "--json")
     held = json.loads(out)

@@ -12,6 +12,7 @@ import pytest
 from storage.binaries import Runner, find_binaries, reachable, runner
 from storage.errors import ServerError
 from storage.postmaster import alive, read_pid_file, serves
+from storage.programs import sentence
 from tests.storage.waiting import until
 
 STRANGER = Runner(uid=54321, gid=54321, name="stranger")
@@ -128,3 +129,23 @@ async def test_the_living_the_dead_and_zombies() -> None:
 
 def test_a_process_of_another_user_lives() -> None:
     assert alive(1)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (
+            "pg_restore: error: could not read from input file: end of file\n",
+            "could not read from input file: end of file",
+        ),
+        (
+            'pg_restore: while PROCESSING TOC:\npg_restore: error: could not execute query: ERROR:  relation "x" exists\n'
+            "Command was: CREATE TABLE x (\n    seq bigint\n);\n",
+            'relation "x" exists',
+        ),
+        ("killed\n", "killed"),
+        ("", ""),
+    ],
+)
+def test_of_what_a_program_says_a_person_hears_one_sentence(said: str, kept: str) -> None:
+    assert sentence(said) == kept
