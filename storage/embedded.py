@@ -166,8 +166,10 @@ class EmbeddedPostgres:
             self._pid, self._sockets = running.pid, running.sockets
         try:
             await self._create_database()
-        except _NotAnswering:
-            if running is None or time.monotonic() > deadline:
+        except _NotAnswering as error:
+            # One that says nothing at all is frozen more likely than busy: whoever asks is told sooner.
+            silent = isinstance(error.__cause__, psycopg.errors.ConnectionTimeout)
+            if running is None or time.monotonic() > (deadline - self._timeout * 2 / 3 if silent else deadline):
                 raise
             self._pid, self._sockets = 0, None
             return False

@@ -25,6 +25,7 @@ from engine.views.past import past_view
 from storage.database import Database
 from storage.follower import Follower
 from storage.past import fold_until
+from storage.patience import ANSWER, within
 from storage.queries import find
 from storage.reading import session
 
@@ -57,9 +58,10 @@ async def find_facts(database: Database, asked: Asked) -> Outcome:
     """What is newer than the table reaches is indexed first, unless an engine is doing that."""
     await _index(database)
     try:
-        page = await find(
+        work = find(
             database.engine, asked.question, key=asked.key, limit=asked.limit, newest_first=not asked.oldest_first
         )
+        page = await within(ANSWER, work)
     except ValueError as error:
         raise UsageError(f"ledger find: {error}") from error
     facts = [decode_fact(row.body) for row in page.rows]
