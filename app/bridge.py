@@ -91,10 +91,8 @@ class Composer:
             views["welcome"] = desk.welcome_view(seen, vitals, secret)
         if self._logged != self._lines:
             self._logged = self._lines
-            views["log"] = LogView(rows=tuple(self._log))
-        elif first:
             quiet = Face(kind=FaceKind.EMPTY, what="Nothing was said yet.", then="Every fact leaves a line here.")
-            views["log"] = LogView(face=quiet)
+            views["log"] = LogView(rows=tuple(self._log), face=Face() if self._log else quiet)
         if chain is not None:
             views["chain"] = chain
         changed = {name: view for name, view in views.items() if self._shown.get(name) != view}

@@ -120,6 +120,8 @@ async def test_first_start_says_what_is_empty_and_what_to_do(rig: Rig) -> None:
     window = rig.window
     assert window.band.texts()[0] == "PAPER · SIMULATED MARKET"
     assert window.positions.card.what.text() == "No position is open."
+    assert window.log.card.what.text() == "Nothing was said yet."
+    assert window.log.card.isVisibleTo(window.log)
     assert window.welcome.steps[0].step.done
     assert window.docks.visible("welcome")
     assert window.signals.card.isVisibleTo(window.signals)
