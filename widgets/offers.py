@@ -83,16 +83,21 @@ def _age(side: ChainSide, now: datetime | None) -> float | None:
     return None if side.at is None or now is None else max(0.0, (now - side.at).total_seconds())
 
 
+def _span(seconds: float) -> str:
+    """Whole seconds: the desk's clock shows no finer."""
+    return f"under 1{numbers.NARROW}s" if seconds < 1 else numbers.span(seconds)
+
+
 def _quoted(view: ChainView, side: ChainSide, now: datetime | None) -> str:
     old = _age(side, now)
-    return view.source if old is None else f"{view.source}, {numbers.age(old)} old"
+    return view.source if old is None else f"{view.source}, {_span(old)} old"
 
 
 def _market_warning(view: ChainView, side: ChainSide, now: datetime | None) -> str:
     """What is wrong with the market that is shown: too old, or a side is missing."""
     old = _age(side, now)
     if old is not None and view.age_limit is not None and old > view.age_limit:
-        return f"STALE: no new quote for {numbers.age(old)}. A ticket is refused until there is one."
+        return f"STALE: no new quote for {_span(old)}. A ticket is refused until there is one."
     if side.bid is None or side.ask is None:
         return "There is no two-sided market: a ticket is refused until there is one."
     return ""

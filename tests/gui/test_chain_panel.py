@@ -178,15 +178,15 @@ def test_a_buy_sheet_shows_the_market_of_now_with_its_source_and_age(hands: Hand
     sheet = hands.window.sheet
     sheet.quantity.setValue(4)
     sheet.reason.setText("half typed")
-    assert f"simulated, 2.0{numbers.NARROW}s old" in sheet.text.text()
+    assert f"simulated, 2{numbers.NARROW}s old" in sheet.text.text()
     market_moves(
         hands, 3, bid=Decimal("4.70"), ask=Decimal("4.80"), mid=Decimal("4.75"), at=samples.NOW + timedelta(seconds=3)
     )
-    assert sheet.text.text().startswith(f"Bid 4.70 · ask 4.80 · mid 4.75\nsimulated, 0.0{numbers.NARROW}s old")
+    assert sheet.text.text().startswith(f"Bid 4.70 · ask 4.80 · mid 4.75\nsimulated, under 1{numbers.NARROW}s old")
     assert not sheet.warning.isVisibleTo(sheet)
     market_moves(hands, 9)
     assert (
-        sheet.warning.text() == f"STALE: no new quote for 6.0{numbers.NARROW}s. A ticket is refused until there is one."
+        sheet.warning.text() == f"STALE: no new quote for 6{numbers.NARROW}s. A ticket is refused until there is one."
     )
     assert sheet.warning.isVisibleTo(sheet)
     market_moves(hands, 10, at=samples.NOW + timedelta(seconds=10), bid=None, mid=None)
