@@ -144,7 +144,7 @@ class OrderState(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        """May still be filled, as far as we know. UNKNOWN counts as open: it is left only by evidence."""
+        """May still be filled, as far as we know. UNKNOWN counts as open: it is left by evidence, or by a person."""
         return self in _OPEN_ORDER_STATES
 
 

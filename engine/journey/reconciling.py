@@ -1,8 +1,9 @@
 """Reconcile: what a broker outside this process says of its line and shows in its books, and what becomes of our orders.
 
-UNKNOWN is left only by evidence. When the line breaks, whatever is at the broker is in doubt; when it is back, the books
-are read before anything is sent; exits that waited go first. An exit that is said to be over is in doubt until the books
-agree: a fill may still be on its way, and a second exit would sell what is gone already.
+UNKNOWN is left only by evidence (or, where the books cannot tell, by a person: `settling`). When the line breaks, whatever
+is at the broker is in doubt; when it is back, the books are read before anything is sent; exits that waited go first. An exit
+that is said to be over is in doubt until the books agree: a fill may still be on its way, and a second exit would sell what is
+gone already.
 """
 
 from __future__ import annotations

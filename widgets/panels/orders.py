@@ -27,7 +27,7 @@ COLUMNS = (
     Column[OrderRow]("Order", lambda r: f"{r.side} {r.quantity} {r.contract}", "SELL 10 SPY 20 Nov 26 600 C", LEFT,
                      weight=600, stretch=True, detail=_detail, help="Side, contracts, contract and why"),
     Column[OrderRow]("State", lambda r: r.state.value.replace("_", " "), "PARTIALLY FILLED",
-                     tone=lambda r: "hi" if r.is_open else "low", weight=500, help="UNKNOWN is left only by evidence",
+                     tone=lambda r: "hi" if r.is_open else "low", weight=500, help="UNKNOWN is left by the broker's evidence, or by a person's word where the books cannot tell",
                      sort=lambda r: r.state.value),
     Column[OrderRow]("Limit", lambda r: numbers.price(r.limit), "000.00", weight=600, help="Dollars per share"),
     Column[OrderRow]("Bid × ask", lambda r: numbers.market(r.bid, r.ask) if r.is_open else "", "00.00 × 00.00", tone="mid", drop=2,
