@@ -195,9 +195,11 @@ class ServedLedger(PostgresLedger):
         """The process is gone, and with it its hold on the spool; a frame may be half written."""
         self.turns.dead = gone
         folder = self.turns.spool.folder
+        # Who had not opened it yet has cut off no torn frame, and certainly written no other one behind it.
+        opened = self.turns.spool._lock is not None
         self.turns.close()
         files = sorted(folder.glob("*.spool"))
-        if files and self._random.random() < 0.3:
+        if files and self._random.random() < 0.3 and opened:
             data = files[-1].read_bytes()
             if len(data) > 40:
                 self._server.noted("torn frame")
