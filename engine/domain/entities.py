@@ -145,6 +145,8 @@ class Order(Value, frozen=True, kw_only=True):
     """Execution ids counted so far: the same one may be reported again and counts once."""
     refusal: Refusal | None = None
     updated: datetime | None = None
+    submitted: datetime | None = None
+    """When it was last noted that it is about to be handed over, which comes after; None: it never was."""
 
     @property
     def remaining(self) -> int:

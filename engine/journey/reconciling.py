@@ -36,6 +36,7 @@ from engine.orders.reconcile import (
     Surplus,
     Waiting,
     findings,
+    named,
 )
 from engine.ports import (
     Accepted,
@@ -76,6 +77,7 @@ def heard(step: Step, word: BrokerWord) -> None:
         case Reconnected(data_lost=data_lost):
             connected(step, data_lost)
         case ForeignFilled(execution=execution):
+            _spoken_of(step, execution.order)
             _foreign_execution(step, execution, "not ours")
         case BrokerReport():
             _reported(step, word)
@@ -114,7 +116,14 @@ def _doubt(step: Step, order: Order, reason: str) -> None:
         step.live.ask = True
 
 
+def _spoken_of(step: Step, order: str) -> None:
+    """Any word of an order, even one that was heard before: for a person it is again too early."""
+    step.live.ask |= order in step.live.beyond
+    step.note_change(order)
+
+
 def _reported(step: Step, report: BrokerReport) -> None:
+    _spoken_of(step, report.order)
     order = step.state.orders.get(report.order)
     if order is None:
         step.live.ask = True  # the books say whose it is
@@ -210,15 +219,16 @@ def question(step: Step, wanted: bool) -> Asked | None:
 
 
 def _waited(step: Step, order: str, met: float) -> float:
-    """Seconds since an order was handed over or changed. What an earlier process did with it has no reading here: for
+    """Seconds since an order was handed over, changed or was spoken of. What an earlier process did with it has no reading here: for
     that the wait begins when this one met the broker."""
     return step.monotonic - max(met, step.live.changed.get(order, met), step.live.handed.get(order, met))
 
 
 def reconciled(step: Step, asked: Asked, evidence: Evidence) -> None:
     """The books were read: executions are adopted, doubts settled, and what waited is sent."""
-    link = step.state.link
+    link, met = step.state.link, step.live.met
     assert link is not None, "who was asked was connected"
+    assert met is not None, "and it was met"
     assert step.live.far is not None, "who was asked is outside this process"
     same_line = link.connected and link.changed == asked.line
     adopted = 0
@@ -230,11 +240,12 @@ def reconciled(step: Step, asked: Asked, evidence: Evidence) -> None:
         settled |= isinstance(finding, Found | Over | Missing)
         if isinstance(finding, Missing) and step.state.orders[finding.order].purpose is Purpose.EXIT:
             lost.append(step.state.orders[finding.order])
-        if isinstance(finding, Beyond):
+        # What was spoken of since the books were asked for may be younger than they are.
+        if isinstance(finding, Beyond) and _waited(step, finding.order, met) >= step.live.far.settle:
             beyond.add(finding.order)
         _apply(step, finding)
-    if same_line and evidence.complete:
-        step.live.beyond = frozenset(beyond)
+    whole = same_line and evidence.complete
+    step.live.beyond = frozenset(beyond) if whole else step.live.beyond - named(evidence)
     if same_line and evidence.complete and (not link.reconciled or adopted or settled):
         doubts = [o.id for o in step.state.open_orders.values() if o.state is OrderState.UNKNOWN]
         step.emit(ev.BrokerReconciled, broker=link.broker, adopted=adopted, unresolved=tuple(doubts))

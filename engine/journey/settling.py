@@ -15,9 +15,10 @@ from engine.domain.entities import Order
 from engine.domain.values import Code, OrderState, Quote, Refusal, Side, refuse
 from engine.journey import ordering, reconciling
 from engine.journey.step import Step
-from engine.orders.fees import fees
+from engine.orders.fees import bill_after, bill_of
 from engine.orders.oms import BY_HAND
 from engine.ports import Filled
+from engine.sessions import new_york_day
 
 
 def settle(step: Step, command: SettleOrder) -> Done:
@@ -31,8 +32,7 @@ def settle(step: Step, command: SettleOrder) -> Done:
     paid = command.fees
     if command.quantity and paid is None:
         assert command.price is not None, "a fill has a price"
-        day, multiplier = step.now.date(), order.contract.multiplier
-        paid = fees(step.world.fees, day, order.side, command.quantity, command.price, multiplier)
+        paid = _by_the_table(step, order, command.quantity, command.price)
     fact = step.emit(
         ev.OrderSettledByHand,
         cause=cause,
@@ -59,8 +59,14 @@ def settle(step: Step, command: SettleOrder) -> Done:
         ordering.filled(step, order, word)
     reconciling.over(step, step.state.orders[order.id], OrderState.CANCELLED, f"by hand: {command.reason}")
     step.live.handed.pop(order.id, None)
-    step.live.beyond -= {order.id}
     return Done(ok=True, seq=fact.seq, created=order.id)
+
+
+def _by_the_table(step: Step, order: Order, quantity: int, price: Decimal) -> Decimal:
+    """Dollars that an execution adds to the order's bill: what was charged before counts, and its minimum once."""
+    table, day = step.world.fees, new_york_day(order.created)
+    before = bill_of(table, day, order)
+    return bill_after(table, day, order.side, quantity, price, before, order.contract.multiplier).billed - before.billed
 
 
 def _not_a_persons(step: Step, order: Order) -> Refusal | None:
@@ -87,6 +93,8 @@ def _not_this(step: Step, order: Order, command: SettleOrder) -> Refusal | None:
         return refuse(Code.BAD_QUANTITY, quantity=command.quantity, most=most)
     if bool(command.quantity) != (command.price is not None):
         return refuse(Code.BAD_FIELD, "price", quantity=command.quantity, price=command.price or "none")
+    if command.fees is not None and not command.quantity:
+        return refuse(Code.BAD_FIELD, "fees", quantity=command.quantity, fees=command.fees)
     if command.price is None:
         return None
     worse = order.limit is not None and (command.price - order.limit) * order.side.sign > 0

@@ -83,9 +83,11 @@ class Live:
     handed: dict[str, float] = field(default_factory=dict)
     """When orders without an answer were handed over, by the monotonic clock: the exchange's may skip hours at once."""
     changed: dict[str, float] = field(default_factory=dict)
-    """When open orders at a broker outside this process last changed in this process, by the monotonic clock."""
+    """When open orders at a broker outside this process last changed, or it last spoke of them, in this process, by the
+    monotonic clock."""
     beyond: frozenset[str] = frozenset()
-    """Orders in doubt that the books, whole and read over this line, cannot tell of: only a person can."""
+    """Orders in doubt that the latest books, whole and read over this line, cannot tell of: only a person can. Whatever
+    happens to an order or is said of it takes it out."""
     behind: Refusal | None = None
     """Why no order adds risk now: the ledger's database has been behind for too long."""
     equity: Decimal | None = None
@@ -156,10 +158,13 @@ class Step:
         self.state.apply(fact)  # type: ignore[arg-type]  # AnyFact is the closed union of all Fact classes
         self.facts.append(fact)  # type: ignore[arg-type]
         if self.live.far is not None:
-            self._note_change(getattr(fact, "order", ""))
+            self.note_change(getattr(fact, "order", ""))
         return fact
 
-    def _note_change(self, order: str) -> None:
+    def note_change(self, order: str) -> None:
+        """Something happened to an order at a broker outside this process, or was said of it: what its books said
+        before is old."""
+        self.live.beyond -= {order}
         if order in self.state.open_orders:
             self.live.changed[order] = self.monotonic
         else:

@@ -98,7 +98,7 @@ def _intended(fact: OrderIntended) -> Order:
 
 
 def _submitted(order: Order, fact: OrderSubmitted) -> Order:
-    return msgspec.structs.replace(order, state=OrderState.SUBMITTING, updated=fact.at)
+    return msgspec.structs.replace(order, state=OrderState.SUBMITTING, updated=fact.at, submitted=fact.at)
 
 
 def _accepted(order: Order, fact: OrderAccepted) -> Order:

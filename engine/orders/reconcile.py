@@ -22,7 +22,8 @@ class Asked:
     orders: Mapping[str, Order]
     """As they were when it was asked."""
     waited: Mapping[str, float] = field(default_factory=dict)
-    """Seconds since each open order was handed over or last changed, then, by a clock that cannot leap."""
+    """Seconds since each open order was handed over, last changed or was last spoken of, then, by a clock that cannot
+    leap."""
     withheld: frozenset[str] = frozenset()
     """Orders that were certainly not handed over when it was asked."""
     line: int = 0
@@ -70,7 +71,7 @@ class Doubtful:
 
 @dataclass(frozen=True, slots=True)
 class Beyond(Doubtful):
-    """No later books can settle it: it is older than they are, and works no more."""
+    """No later books can settle it: it is older than they are, works no more, and is not on its way either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,12 @@ def findings(
     return found + strange
 
 
+def named(evidence: Evidence) -> frozenset[str]:
+    """The orders that any part of the books speaks of."""
+    spoken = (evidence.open_orders, evidence.completed, evidence.executions)
+    return frozenset(seen.order for part in spoken for seen in part or ())
+
+
 def misfit(order: Order | None, execution: BrokerExecution, counted: int) -> str:
     """Why an execution cannot be one of this order, of which `counted` contracts are filled; empty when it can."""
     if order is None:
@@ -207,7 +214,7 @@ def _about(
     elif not order.state.is_open or counted == order.quantity:
         return
     elif ended:
-        yield _ended(order, counted, ended, evidence)
+        yield _ended(order, counted, ended, asked, evidence, settle)
     elif not evidence.complete:
         yield Waiting(order.id, "the books are not whole")
     else:
@@ -226,25 +233,42 @@ def _working(order: Order, counted: int, seen: BrokerOrder, filled: int) -> Iter
         yield Found(order.id)
 
 
-def _ended(order: Order, counted: int, ended: list[BrokerOrder], evidence: Evidence) -> Finding:
+def _ended(
+    order: Order, counted: int, ended: list[BrokerOrder], asked: Asked, evidence: Evidence, settle: float
+) -> Finding:
     """The cancel may be confirmed while executions say filled: they win, and one that is missing is waited for."""
     last = ended[-1]
     filled = sum(seen.filled for seen in ended)
     if filled > counted or last.state is OrderState.FILLED:
         why = f"{filled} filled, executions of {counted}"
-        return Beyond(order.id, why) if _beyond(order, evidence) else Doubtful(order.id, why)
+        beyond = _beyond(order, evidence) and not _may_be_under_way(order, asked, settle)
+        return Beyond(order.id, why) if beyond else Doubtful(order.id, why)
     return Over(order.id, last.state, last.reason)
 
 
 def _absent(order: Order, counted: int, asked: Asked, evidence: Evidence, settle: float) -> Finding:
+    """What may be on its way is waited for, however old it is: an exit may wait for the line for hours before it goes."""
     if counted > order.filled:
         return Waiting(order.id, "was filled while the books were read")
+    if _may_be_under_way(order, asked, settle):
+        return Waiting(order.id, "may be on its way")
     if _beyond(order, evidence):
         return Beyond(order.id, f"older than the books, which begin {evidence.since.isoformat()}")
-    if asked.waited.get(order.id, 0.0) < settle:
-        return Waiting(order.id, "may be on its way")
     return Missing(order.id, "not in the broker's books any more" if counted else "never arrived at the broker")
 
 
+def _may_be_under_way(order: Order, asked: Asked, settle: float) -> bool:
+    """It to the broker, or a word of it to us. Of what has no wait nobody knows."""
+    return asked.waited.get(order.id, 0.0) < settle
+
+
 def _beyond(order: Order, evidence: Evidence) -> bool:
-    return evidence.complete and order.created < evidence.since
+    """Whether it may have come to the broker before the books begin, so that they cannot tell all of it.
+
+    The last thing that is known for certain, after a restart too, is when it was noted that it is about to be handed
+    over. It goes only after that. So what was noted in the time of the books was handed over in it, and its absence
+    proves that nothing of it was traded: it may be sent anew. What was noted before, but went after they began, is
+    taken for older than it is: a person is asked in vain, and nothing is sold twice.
+    """
+    noted = order.submitted or order.created
+    return evidence.complete and noted < evidence.since

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from engine.domain import events as ev
 from engine.domain.commands import ClosePosition, SettleOrder
 from engine.domain.entities import Order
 from engine.domain.values import Code, OrderState, Quote, Refusal
-from engine.ports import Filled
+from engine.orders.fees import FeeTable, fees
+from engine.ports import Accepted, Filled
+from engine.sessions import new_york_day
 from engine.state import KINDS, State
 from tests.builders_journey import Desk
 from tests.fakes.far_broker import SETTLES
@@ -147,6 +152,9 @@ async def test_after_a_start_the_books_are_read_before_a_person_is_believed() ->
     assert refused(later, said(order)).code is Code.BROKER_AWAY
     raise_line(later)
     read(later)
+    assert refused(later, said(order)).code is Code.BROKER_MAY_ANSWER, "the process before may just have sent it"
+    later.wait(2 * SETTLES)
+    read(later)
     assert later.command(said(order)).ok
 
 
@@ -191,6 +199,186 @@ async def test_one_that_works_though_it_is_older_than_the_books_is_the_brokers()
     assert desk.command(said(order, quantity=1, price=Decimal("2.10"))).ok
 
 
+def younger(desk: Desk) -> None:
+    """The broker's day begins: its books know nothing from before."""
+    far(desk).exchange.opened = desk.now
+    far(desk).exchange.executions.clear()
+
+
+def exit_that_waited() -> tuple[Desk, Order]:
+    """An exit that was wanted while the line was away, and went when it was back: the books began in between."""
+    desk = holding()
+    drop(desk)
+    order = close(desk)
+    desk.wait(60)
+    younger(desk)
+    desk.wait(60)
+    raise_line(desk)
+    read(desk)
+    desk.listen()
+    assert far(desk).handed[-1] == order.id
+    return desk, desk.state.orders[order.id]
+
+
+async def test_an_exit_that_is_on_its_way_is_nobodys_to_settle_though_it_is_older_than_the_books() -> None:
+    desk, order = exit_that_waited()
+    read(desk)
+    assert refused(desk, said(order)).code is Code.NOT_IN_DOUBT
+    calm(desk)
+    far(desk).fill(order.id, price="4.40")
+    calm(desk)
+    assert (desk.position.quantity, desk.state.orders[order.id].state) == (0, OrderState.FILLED)
+
+
+async def test_an_exit_that_was_just_handed_over_is_not_settled_and_not_sold_twice() -> None:
+    desk = holding()
+    order = close(desk)
+    far(desk).exchange.opened = desk.now.replace(microsecond=1)
+    read(desk)
+    assert refused(desk, said(order)).code is Code.NOT_IN_DOUBT
+    assert not desk.command(ClosePosition(by="desk", position=desk.position.id)).ok
+    calm(desk)
+    far(desk).fill(order.id, price="4.40")
+    calm(desk)
+    assert (far(desk).exchange.net(order.contract.osi), desk.position.quantity) == (0, 0)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_exit_that_was_lost_in_the_time_of_the_books_is_sent_anew(restarted: bool) -> None:
+    """However long it had waited before it went; and after a restart, too, when it went is known."""
+    desk, order = exit_that_waited()
+    far(desk).sent.clear()
+    if restarted:
+        desk = await again(desk)
+        raise_line(desk)
+    desk.wait(2 * SETTLES)
+    read(desk)
+    desk.wait(2 * SETTLES)
+    read(desk)
+    assert desk.state.orders[order.id].state is OrderState.CANCELLED
+    assert desk.order.id != order.id
+    assert far(desk).handed[-1] == desk.order.id
+    await rebuilt(desk)
+
+
+async def test_one_that_went_after_the_books_began_but_was_noted_before_is_a_persons() -> None:
+    """Nobody knows that it went later: nothing is sent anew by itself."""
+    desk = holding()
+    order = close(desk)
+    far(desk).sent.clear()
+    desk.wait(1)
+    younger(desk)
+    desk.wait(2 * SETTLES)
+    read(desk)
+    desk.wait(2 * SETTLES)
+    read(desk)
+    assert (desk.order.id, desk.order.state) == (order.id, OrderState.UNKNOWN)
+    assert desk.command(said(order)).ok
+
+
+def settled_anew(desk: Desk, order: Order) -> None:
+    """It was spoken of: only whole books that were read since let a person speak again."""
+    assert refused(desk, said(order)).code is Code.BROKER_MAY_ANSWER
+    read(desk)
+    assert refused(desk, said(order)).code is Code.BROKER_MAY_ANSWER, "more of it may be on its way"
+    desk.wait(2 * SETTLES)
+    assert refused(desk, said(order)).code is Code.BROKER_MAY_ANSWER, "time alone is no answer"
+    read(desk)
+    assert desk.command(said(order)).ok
+
+
+async def test_a_word_of_it_takes_it_from_a_person_until_the_books_were_read_again() -> None:
+    desk, order = entry()
+    asked, books = desk.journey.question(), far(desk).books()
+    desk.say(Accepted(order=order.id, at=desk.now))
+    assert asked is not None
+    desk.reconcile(books, asked)
+    settled_anew(desk, order)
+
+
+@pytest.mark.parametrize("filled", [0, 1])
+async def test_books_in_part_that_show_it_take_it_from_a_person(filled: int) -> None:
+    """At work, or filled as no execution says."""
+    desk = holding()
+    close(desk)
+    calm(desk)
+    booked = far(desk).exchange.orders[desk.order.id]
+    order = old(desk)
+    booked.filled = filled
+    far(desk).exchange.orders[order.id] = booked
+    far(desk).hidden = frozenset({"executions"})
+    read(desk)
+    if not filled:
+        assert desk.state.orders[order.id].state is OrderState.WORKING
+        far(desk)._cancel(order.id)
+        far(desk).hear()
+        desk.listen()
+    assert desk.state.orders[order.id].state is OrderState.UNKNOWN
+    assert refused(desk, said(order)).code is Code.BROKER_MAY_ANSWER
+    far(desk).exchange.orders.pop(order.id)
+    read(desk)
+    assert refused(desk, said(order)).code is Code.BROKER_MAY_ANSWER, "those books are not whole"
+    far(desk).hidden = frozenset()
+    desk.wait(2 * SETTLES)
+    read(desk)
+    assert desk.command(said(order)).ok
+
+
+async def test_an_exit_whose_cancel_is_said_before_its_fill_is_not_sold_twice() -> None:
+    desk = holding()
+    order = close(desk)
+    calm(desk)
+    exchange = far(desk).exchange
+    booked, bought = exchange.orders[order.id], list(exchange.executions)
+    old(desk)
+    exchange.orders[order.id], exchange.executions[:] = booked, bought
+    far(desk).hidden = frozenset({"completed"})
+    read(desk)
+    far(desk).fill(order.id, 1, "4.40")
+    far(desk)._cancel(order.id)
+    far(desk).hear(len(far(desk).words) - 1)
+    desk.listen()
+    assert desk.state.orders[order.id].state is OrderState.UNKNOWN
+    assert refused(desk, said(order)).code is Code.BROKER_MAY_ANSWER
+    assert not desk.command(ClosePosition(by="desk", position=desk.position.id)).ok
+    calm(desk)
+    assert exchange.net(order.contract.osi) == desk.position.quantity == 1
+
+
+async def test_a_part_that_a_person_tells_adds_to_the_orders_bill() -> None:
+    """The least commission counts once."""
+    desk = met()
+    sent(desk)
+    far(desk).fill(desk.order.id, 1, "2.10")
+    calm(desk)
+    order = old(desk)
+    table, day = desk.journey.world.fees, new_york_day(order.created)
+    whole = fees(table, day, order.side, 2, Decimal("2.10"))
+    one = fees(table, day, order.side, 1, Decimal("2.10"))
+    assert desk.command(said(order, quantity=1, price=Decimal("2.10"))).ok
+    charged = desk.last(ev.OrderFilled).fees
+    assert desk.last(ev.OrderSettledByHand).fees == charged
+    assert charged == whole - order.fees
+    assert charged < one, "the minimum would have counted twice"
+
+
+async def test_the_fees_are_those_of_the_orders_day_in_new_york() -> None:
+    """A person speaks in the evening, when the date of UTC is tomorrow's already, and so are its fees."""
+    desk, order = entry()
+    world = desk.journey.world
+    today = new_york_day(order.created)
+    dearer = tuple(
+        msgspec.structs.replace(row, rate=row.rate + 5, valid_from=today + timedelta(days=1))
+        for row in world.fees.in_force(today)
+    )
+    desk.journey.world = replace(world, fees=FeeTable(rows=(*dearer, *world.fees.rows)))
+    desk.wait(8 * 3600)
+    read(desk)
+    assert desk.now.date() > today
+    assert desk.command(said(order, quantity=1, price=Decimal("2.10"))).ok
+    assert desk.last(ev.OrderFilled).fees == fees(world.fees, today, order.side, 1, Decimal("2.10"))
+
+
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
@@ -199,6 +387,8 @@ async def test_one_that_works_though_it_is_older_than_the_books_is_the_brokers()
         ({"quantity": 99, "price": Decimal(1)}, Code.BAD_QUANTITY),
         ({"quantity": 1}, Code.BAD_FIELD),
         ({"price": Decimal(1)}, Code.BAD_FIELD),
+        ({"fees": Decimal("1.50")}, Code.BAD_FIELD),
+        ({"fees": Decimal(0)}, Code.BAD_FIELD),
         ({"quantity": 1, "price": Decimal(0)}, Code.BAD_FIELD),
         ({"quantity": 1, "price": Decimal(99)}, Code.BAD_FIELD),
     ],

@@ -166,6 +166,17 @@ def test_a_reprice_keeps_count() -> None:
     assert (after.limit, after.attempts, after.updated) == (d("1.90"), 1, LATER)
 
 
+def test_when_it_was_about_to_be_handed_over_is_kept_whatever_comes_after() -> None:
+    made = order(state=S.APPROVED)
+    assert made.submitted is None
+    after = order_after(made, FACTS["submitted"])
+    for fact in ("accepted", "partly", "doubted"):
+        after = order_after(after, FACTS[fact])
+    assert (after.submitted, after.updated) == (LATER, LATER)
+    later = OrderSubmitted(seq=9, at=LATER + seconds(60), order="O7", broker="paper")
+    assert order_after(order(submitted=LATER), later).submitted == LATER + seconds(60), "the last time counts"
+
+
 def test_a_refusal_is_kept() -> None:
     assert order_after(order(), FACTS["rejected"]).refusal == REFUSAL
     assert order_after(order(state=S.APPROVED), FACTS["denied"]).refusal == REFUSAL

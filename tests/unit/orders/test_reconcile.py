@@ -164,6 +164,31 @@ def test_books_that_begin_later_prove_no_absence() -> None:
     assert "older than the books" in finding.why
 
 
+def test_what_may_be_on_its_way_is_waited_for_however_old_it_is() -> None:
+    later = books(since=NOON + seconds(1))
+    assert findings_of(lost(), later, waited={"O7": 4.9}) == [found.Waiting("O7", "may be on its way")]
+    (finding,) = findings_of(lost(), later, waited={"O7": SETTLE})
+    assert isinstance(finding, found.Beyond)
+
+
+def test_a_fill_that_may_be_on_its_way_to_us_is_nothing_for_a_person() -> None:
+    later = books(since=NOON + seconds(1), completed=(seen(S.FILLED, 2),))
+    (soon,) = findings_of(lost(), later, waited={"O7": 4.9})
+    (late,) = findings_of(lost(), later, waited={"O7": SETTLE})
+    assert (type(soon), type(late)) == (found.Doubtful, found.Beyond)
+
+
+@pytest.mark.parametrize(
+    ("submitted", "finding"), [(None, found.Beyond), (59, found.Beyond), (60, found.Missing), (61, found.Missing)]
+)
+def test_books_prove_the_absence_of_what_was_handed_over_in_their_time(
+    submitted: int | None, finding: type[Finding]
+) -> None:
+    made = lost(submitted=None if submitted is None else NOON + seconds(submitted))
+    (what,) = findings_of(made, books(since=NOON + seconds(60)))
+    assert type(what) is finding
+
+
 # --- when the question was asked ----------------------------------------------------------------------------------------
 
 
