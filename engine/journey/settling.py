@@ -1,6 +1,7 @@
 """Settle: a person says what became of an order that the broker's books cannot tell any more. Called by `answering`.
 
-Only such an order: the books were read whole over this line, they begin after it was made, and it works there no more.
+Only such an order: the books were read whole over this line since the last word of it, when nothing of it could be on its
+way any more; they begin after it was about to go, and it works there no more.
 The word is a fact with its reason; what follows from it are the same facts that evidence makes. An exit is not sent anew:
 the rule that wanted it, or a person, asks again.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from engine.domain.commands import ClosePosition, SettleOrder
 from engine.domain.entities import Order
 from engine.domain.values import Code, OrderState, Quote, Refusal
 from engine.orders.fees import FeeTable, fees
-from engine.ports import Accepted, Filled
+from engine.ports import Accepted, BrokerExecution, BrokerWord, Filled, ForeignFilled
 from engine.sessions import new_york_day
 from engine.state import KINDS, State
 from tests.builders_journey import Desk
@@ -287,12 +288,45 @@ def settled_anew(desk: Desk, order: Order) -> None:
     assert desk.command(said(order)).ok
 
 
-async def test_a_word_of_it_takes_it_from_a_person_until_the_books_were_read_again() -> None:
-    desk, order = entry()
+def twice(order: Order, desk: Desk) -> BrokerWord:
+    """Its first execution, told again."""
+    return Filled(
+        order=order.id, at=desk.now, execution=order.executions[0], quantity=1, price=Decimal("2.10"), fees=Decimal(0),
+        slippage=Decimal(0), quote=Quote(bid=None, ask=None, at=desk.now, source="far"),
+    )  # fmt: skip
+
+
+def strange(order: Order, desk: Desk) -> BrokerWord:
+    """An execution that names it and is said to be nobody's of ours."""
+    execution = BrokerExecution(
+        execution="x1", order=order.id, at=desk.now, what=order.contract.osi, side=order.side, quantity=1,
+        price=Decimal("2.10"), fees=Decimal(0),
+    )  # fmt: skip
+    return ForeignFilled(at=desk.now, execution=execution)
+
+
+def accepted(order: Order, desk: Desk) -> BrokerWord:
+    return Accepted(order=order.id, at=desk.now)
+
+
+@pytest.mark.parametrize("word", [accepted, twice, strange])
+@pytest.mark.parametrize("asked_before", [False, True])
+async def test_a_word_of_it_takes_it_from_a_person_until_the_books_were_read_again(
+    word: Callable[[Order, Desk], BrokerWord], asked_before: bool
+) -> None:
+    """Even one that is no news, and books that were asked for before it do not count."""
+    desk = met()
+    sent(desk)
+    far(desk).fill(desk.order.id, 1, "2.10")
+    calm(desk)
+    order = old(desk)
     asked, books = desk.journey.question(), far(desk).books()
-    desk.say(Accepted(order=order.id, at=desk.now))
-    assert asked is not None
-    desk.reconcile(books, asked)
+    desk.journey.live.ask = False
+    for _ in range(2):
+        desk.say(word(order, desk))
+    assert desk.journey.live.ask, "the books are asked for at once"
+    if asked_before:
+        desk.reconcile(books, asked)
     settled_anew(desk, order)
 
 
