@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
+from pathlib import Path
 from typing import IO
 from zoneinfo import ZoneInfo
 
@@ -20,9 +21,10 @@ import structlog
 
 from app.paths import program
 from app.wiring import Asked
-from engine.ports import Clock
-from storage.backup import backups, identity
+from engine.ports import Clock, LedgerAway
+from storage.backup import Backup, backups, owner
 from storage.database import Database
+from storage.patience import ANSWER, within
 
 log = structlog.get_logger("nightly")
 
@@ -49,13 +51,14 @@ def next_run(now: datetime, last: datetime | None, at: time) -> datetime:
 
 
 async def nightly(asked: Asked, clock: Clock, report: Callable[[str], None], database: Database) -> None:
-    """Serve until cancelled. `database`: whose backups in the folder count. `report` is told what went wrong, and with an empty text that a backup is there again."""
+    """Serve until cancelled. `database`: whose backups in the folder count. `report` is told what went wrong, and with an
+    empty text that all is well again."""
     settings = asked.settings.backup
     if not settings.nightly:
         return
     at = time.fromisoformat(settings.at)
-    made = await asyncio.to_thread(backups, asked.backups, await identity(database))
-    due = next_run(clock.wall(), made[0][1].made if made else None, at)
+    newest = await _newest(asked.backups, report, database)
+    due = next_run(clock.wall(), newest.made if newest is not None else None, at)
     failed = False
     while True:
         # Short looks instead of one long sleep: a laptop sleeps too, and its clock goes on.
@@ -72,6 +75,24 @@ async def nightly(asked: Asked, clock: Clock, report: Callable[[str], None], dat
         kept = ["--set", f"history.days={history.days}", "--set", f"history.body_days={history.body_days}"]
         await run_work(asked, "prune", *kept)
         due = next_run(clock.wall(), clock.wall(), at)
+
+
+async def _newest(folder: Path, report: Callable[[str], None], database: Database) -> Backup | None:
+    """The last backup of this ledger. While the database or the folder does not answer, that is told and asked again."""
+    told = ""
+    while True:
+        try:
+            mine = await within(ANSWER, owner(database, folder))
+            made = await asyncio.to_thread(backups, folder, mine)
+            break
+        except (LedgerAway, OSError) as error:
+            if str(error) != told:
+                told = str(error)
+                report(f"the nightly backup cannot be planned yet: {told}")
+        await asyncio.sleep(_LOOK)
+    if told:
+        report("")
+    return made[0][1] if made else None
 
 
 async def run_work(asked: Asked, work: str, *more: str) -> str:

@@ -7,6 +7,7 @@ away, and checks every hash there: the server the engine works on is only read. 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,7 +28,7 @@ from storage.embedded import EmbeddedPostgres
 from storage.errors import BackupFailed
 from storage.history import SCHEMA as MARKET
 from storage.programs import run_program
-from storage.reading import hash_of
+from storage.reading import hashes_of
 from storage.verify import verify
 
 KEEP = 14
@@ -55,14 +57,30 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of the dump."""
     sha256: str
     ledger: str = ""
-    """Whose it is: hash of the ledger's first fact, hexadecimal; empty for one without facts, and in older pages."""
+    """Whose it is: hash of the ledger's first fact, hexadecimal; empty for one without facts, and in pages of the former
+    format, which do not say it."""
+
+
+class Owner(NamedTuple):
+    """A ledger as the owner of backups, as of the moment it was asked: see `owner`."""
+
+    ledger: str
+    """Hash of its first fact, hexadecimal; empty while it has none."""
+    ends: frozenset[tuple[int, str]] = frozenset()
+    """Ends (facts, head) of pages of the former format that lie on its chain."""
+
+    def owns(self, made: Backup) -> bool:
+        """A page without a ledger's mark is told by its end: only the chain that it was made of has that hash there."""
+        if made.ledger or not made.facts:
+            return made.ledger == self.ledger
+        return (made.facts, made.head) in self.ends
 
 
 async def backup(dsn: str, folder: Path, now: datetime, *, keep: int = KEEP) -> Backup:
     """Dump the database of this owner's address into `folder`, prove the dump, and remove the oldest beyond `keep`.
 
-    `now` and the ledger name the file; in a folder that several ledgers share each removes its own only. A dump of an older revision is migrated in the proof, so that a migration is tried on a copy
-    before it is made. Raises `BackupFailed` when there is no sound backup afterwards; nothing is removed then.
+    `now` and the ledger name the file; in a folder that several ledgers share each removes its own only. A dump of an
+    older revision is migrated in the proof, so that a migration is tried on a copy before it is made. Raises `BackupFailed` when there is no sound backup afterwards; nothing is removed then.
     """
     async with await connect(dsn, "backup") as connection:
         found = await revision(connection)
@@ -78,11 +96,11 @@ async def backup(dsn: str, folder: Path, now: datetime, *, keep: int = KEEP) -> 
         await dump(dsn, partial)
         async with restored_aside(partial, folder) as copy:
             report = await verify(copy)
-            ledger = await identity(copy)
+            mine = await owner(copy, folder)
         if not report.ok:
             raise BackupFailed(f"the dump does not verify: {report.problems[0]}")
         _sync(partial)
-        target = folder / f"strikedesk-{ledger[:8] or 'empty'}-{now:%Y%m%dT%H%M%SZ}{ENDING}"
+        target = folder / f"strikedesk-{mine.ledger[:8] or 'empty'}-{now:%Y%m%dT%H%M%SZ}{ENDING}"
         partial.replace(target)
     except OSError as error:
         raise BackupFailed(f"no backup could be written to {folder}: {error}") from error
@@ -99,16 +117,20 @@ async def backup(dsn: str, folder: Path, now: datetime, *, keep: int = KEEP) -> 
         server=server,
         size=target.stat().st_size,
         sha256=digest(target),
-        ledger=ledger,
+        ledger=mine.ledger,
     )
     _write_page(target, made)
-    prune(folder, now, keep, ledger)
+    prune(folder, now, keep, mine)
     return made
 
 
-async def identity(database: Database) -> str:
-    """Which ledger this is: the hash of its first fact, hexadecimal; empty while there is none."""
-    return (await hash_of(database.engine, 1) or b"").hex()
+async def owner(database: Database, folder: Path) -> Owner:
+    """Whose backups in the folder this database's are. Raises `LedgerAway` without the database."""
+    pages = await asyncio.to_thread(backups, folder)
+    former = {(made.facts, made.head) for _, made in pages if made.facts and not made.ledger}
+    hashes = await hashes_of(database.engine, {1, *(facts for facts, _ in former)})
+    ends = frozenset((facts, head) for facts, head in former if facts in hashes and hashes[facts].hex() == head)
+    return Owner(hashes.get(1, b"").hex(), ends)
 
 
 async def dump(dsn: str, file: Path) -> None:
@@ -170,14 +192,14 @@ def _proof_place(folder: Path) -> Path:
     return place
 
 
-def backups(folder: Path, ledger: str | None = None) -> list[tuple[Path, Backup]]:
+def backups(folder: Path, whose: Owner | None = None) -> list[tuple[Path, Backup]]:
     """The backups of a folder, newest first; of one ledger only where it is named. A page that cannot be read is passed
     over: its dump is no backup."""
     found = []
     for page in folder.glob(f"*{ENDING}.json"):
         file = page.with_suffix("")
         made = read_page(file)
-        if made is not None and file.is_file() and ledger in (None, made.ledger):
+        if made is not None and file.is_file() and (whose is None or whose.owns(made)):
             found.append((file, made))
     return sorted(found, key=lambda pair: (pair[1].made, pair[0].name), reverse=True)
 
@@ -190,10 +212,10 @@ def read_page(file: Path) -> Backup | None:
         return None
 
 
-def prune(folder: Path, now: datetime, keep: int, ledger: str) -> list[Path]:
+def prune(folder: Path, now: datetime, keep: int, whose: Owner) -> list[Path]:
     """Remove this ledger's oldest backups beyond `keep`, and what broken-off runs of anybody have left for a day: parts,
     and dumps that never got their page. What was removed."""
-    gone = [file for file, _ in backups(folder, ledger)[max(keep, 1) :]]
+    gone = [file for file, _ in backups(folder, whose)[max(keep, 1) :]]
     for file in gone:
         file.with_name(file.name + ".json").unlink(missing_ok=True)  # first, so that no page names a missing dump
         file.unlink(missing_ok=True)
@@ -241,7 +263,7 @@ def digest(file: Path) -> str:
 def described(made: Backup) -> str:
     """A backup in one line for people."""
     ends = f" up to {time_text(made.ends)[:19].replace('T', ' ')} UTC" if made.ends else ""
-    return f"{made.name}: {made.facts} facts{ends}, {made.size / 1e6:.1f} MB, restored and verified"
+    return f"{made.name}: {made.facts} fact{'' if made.facts == 1 else 's'}{ends}, {made.size / 1e6:.1f} MB, restored and verified"
 
 
 def _prepare(folder: Path, size: int) -> None:

@@ -106,7 +106,9 @@ class Committer:
             except psycopg.OperationalError as error:
                 kept = await overflow.open() if overflow is not None else None
                 begin = overflow.spool.begin if overflow is not None else None
-                left = f"; {kept.seq - begin.seq} facts wait for it in the spool" if kept and begin else ""
+                facts = kept.seq - begin.seq if kept and begin else 0
+                wait = "1 fact waits" if facts == 1 else f"{facts} facts wait"
+                left = f"; {wait} for it in the spool" if facts else ""
                 raise LedgerAway(f"the database cannot be reached{left}: {error}") from error
             self.stored = self._writer.head
             self.line = Line(self.stored)

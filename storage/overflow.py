@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from engine.ports import Head
+from engine.ports import Head, LedgerAway
 from storage.frames import Kept, Place
 from storage.rows import Entry, Row, StoredChange, plain_text, stored_text
 from storage.spool import Spool
@@ -160,8 +160,12 @@ class Overflow:
         return any((one.rows[-1].seq, one.rows[-1].hash) == place for one in kept)
 
     async def rows(self, after: int) -> list[Row]:
-        """Some facts that follow `after`, in order; none where the spool does not have the next."""
-        kept = await self._in_thread(lambda: self.spool.read(after, _PAGE))
+        """Some facts that follow `after`, in order; none where the spool does not have the next. Raises `LedgerAway` when
+        the file cannot be read now, `SpoolDamaged`."""
+        try:
+            kept = await self._in_thread(lambda: self.spool.read(after, _PAGE))
+        except OSError as error:
+            raise LedgerAway(f"the spool cannot be read now: {error.strerror or error}") from error
         found = [row for one in kept for row in one.rows if row.seq > after]
         return found if found and found[0].seq == after + 1 else []
 

@@ -34,6 +34,8 @@ async def fold_until(
         return await _fold(database.reader, folding, at, seq)
     except psycopg.OperationalError as error:
         raise LedgerAway(f"the database is away: {error}") from error
+    except OSError as error:
+        raise LedgerAway(f"the database cannot be asked now: {error.strerror or error}") from error
 
 
 async def _fold(dsn: str, folding: Folding, at: datetime | None, seq: int | None) -> tuple[int, datetime | None]:

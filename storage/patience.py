@@ -28,14 +28,19 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
     except asyncio.CancelledError:
-        task.cancel()
+        _leave(task)
         raise
     if done:
         return task.result()
+    _leave(task)
+    raise LedgerAway(f"the database has given no answer for {seconds:.0f} seconds")
+
+
+def _leave(task: asyncio.Task[Any]) -> None:
+    """Give it up, and keep it until it has ended: whatever it still raises is nobody's."""
     task.cancel()
     _left.add(task)
     task.add_done_callback(_forget)
-    raise LedgerAway(f"the database has given no answer for {seconds:.0f} seconds")
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

@@ -28,6 +28,7 @@ _PROJECTIONS = text(
 )
 _HEAD = text("SELECT coalesce(max(seq), 0) FROM strikedesk.chain")
 _HASH = text("SELECT hash FROM strikedesk.chain WHERE seq = :seq")
+_HASHES = text("SELECT seq, hash FROM strikedesk.chain WHERE seq = ANY (:seqs)")
 _PROJECTED = text("SELECT coalesce(max(seq), 0) FROM strikedesk.projection")
 _KEYS = text("SELECT key, seq FROM strikedesk.dedupe WHERE seq > :after")
 _KEY = text("SELECT seq FROM strikedesk.dedupe WHERE key = :key")
@@ -55,7 +56,8 @@ _LAST = (1 << 63) - 1
 
 @asynccontextmanager
 async def session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A pooled connection; a database that is away becomes `LedgerAway`."""
+    """A pooled connection; a database that is away, or cannot be asked for want of files or memory here, becomes
+    `LedgerAway`."""
     try:
         async with engine.connect() as connection:
             yield connection
@@ -63,6 +65,8 @@ async def session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         raise LedgerAway(f"the database is away: {error.orig}") from error
     except PoolTimeout as error:
         raise LedgerAway(f"the database is busy: {error}") from error
+    except OSError as error:
+        raise LedgerAway(f"the database cannot be asked now: {error.strerror or error}") from error
 
 
 async def projections(engine: AsyncEngine, kinds: Iterable[str]) -> Sequence[tuple[str, str, bytes]]:
@@ -104,6 +108,13 @@ async def hash_of(engine: AsyncEngine, seq: int) -> bytes | None:
     async with session(engine) as connection:
         digest: bytes | None = (await connection.execute(_HASH, {"seq": seq})).scalar()
         return digest
+
+
+async def hashes_of(engine: AsyncEngine, seqs: Iterable[int]) -> Mapping[int, bytes]:
+    """The hashes of these facts, as far as the chain has them."""
+    async with session(engine) as connection:
+        found = await connection.execute(_HASHES, {"seqs": [seq for seq in seqs if 0 < seq <= _LAST]})
+        return {int(seq): bytes(digest) for seq, digest in found}
 
 
 async def projected(engine: AsyncEngine) -> int:

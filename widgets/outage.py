@@ -16,7 +16,8 @@ from widgets.theme import Look
 
 def outage_words(outage: Outage) -> str:
     """`the ledger does not keep up since 14:02:11 (2 m) · 1,204 facts wait, safe on this disk · exits go on · …`."""
-    waiting = f"{numbers.count(outage.facts, 'fact')} wait, safe on this disk" if outage.facts else ""
+    wait = "waits" if outage.facts == 1 else "wait"
+    waiting = f"{numbers.count(outage.facts, 'fact')} {wait}, safe on this disk" if outage.facts else ""
     since = f"the ledger does not keep up since {numbers.clock(outage.since)} ({numbers.age(outage.lasts)})"
     return " · ".join(part for part in (since, waiting, outage.goes_on, outage.stops) if part)
 

@@ -22,7 +22,7 @@ from app.paths import find_home
 from app.wiring import Asked, ask
 from engine.clock import SystemClock
 from engine.domain.canonical import time_text
-from storage.backup import backup, backups, described, identity
+from storage.backup import backup, backups, described, owner
 from storage.embedded import EmbeddedPostgres
 from storage.history import Kind
 from storage.migrations import HEAD
@@ -67,7 +67,7 @@ async def _health(asked: Asked) -> Outcome:
         facts = (await connection.execute(sql("SELECT coalesce(max(seq), 0) FROM strikedesk.chain"))).scalar_one()
         sizes = list(await connection.execute(sql(_SIZES)))
         server, problems = database.server, list(database.problems)
-        made = backups(asked.backups, await identity(database))
+        made = backups(asked.backups, await owner(database, asked.backups))
     disk = shutil.disk_usage(asked.home.root)
     result = {
         "server": server,
@@ -103,12 +103,13 @@ GROUP BY 1 ORDER BY 2 DESC, 1"""
 async def _backup(asked: Asked) -> Outcome:
     async with database_of(asked) as database:
         made = await backup(database.dsn, asked.backups, SystemClock().wall(), keep=asked.settings.backup.keep)
+        kept = len(backups(asked.backups, await owner(database, asked.backups)))
     result = {
         "file": str(asked.backups / made.name),
         "facts": made.facts,
         "head": made.head,
         "size_mb": round(made.size / 1e6, 1),
-        "kept": len(backups(asked.backups, made.ledger)),
+        "kept": kept,
     }
     return 0, result, [described(made), f"in {asked.backups}: {result['kept']} of at most {asked.settings.backup.keep}"]
 

@@ -25,8 +25,11 @@ WORTH_COMPILING = 2_000
 """American rows in the first batch from which machine code is worth waiting for; numpy gives the same bits."""
 NEEDED = ("type", "style", "spot", "strike", "t", "r", "q")
 ANSWERS = ("price", "delta", "gamma", "theta", "vega", "rho", "iv", "status")
-VOL_LIMIT, RATE_LIMIT = 5.0, 1.0
-"""500 % of vol, 100 % of rate or yield: what is beyond was meant as per cents."""
+VOL_LIMIT, RATE_LIMIT, YIELD_LIMIT = 20.0, 1.0, 5.0
+"""2,000 % of vol, 100 % of rate, 500 % of yield: what is beyond was meant as per cents."""
+VOL_SEEN, YIELD_SEEN = 5.0, 1.0
+"""500 % of vol before an event or at the end of a day, and a borrow above 100 %, are real but rare: what is beyond is
+priced, with a warning."""
 OK = "ok"
 BAD_ROW = "bad_row"
 
@@ -49,7 +52,7 @@ def price_file(source: Path, target: Path, errors: TextIO, *, raw: bool = False)
 
     Units: vega per vol point, theta per calendar day, rho per 1 % of the rate; `raw`: per 1.00 of vol, per year, per 1.00 of
     the rate. A bad row is named on `errors` as `file:line: what`, kept with the status bad_row, and the rest goes on; the code
-    is then 2. A file that cannot be read or written is named once and ends the work with 2.
+    is then 2. A vol or a yield that is rarely so high is warned of there and priced. A file that cannot be read or written is named once and ends the work with 2.
     """
     try:
         with open_table(source) as table:
@@ -104,7 +107,10 @@ def _read(line: int, cells: Mapping[str, str], kept: Cells, fault: str, source: 
     try:
         if fault:
             raise RowError(fault)
-        return _terms(cells, kept)
+        row = _terms(cells, kept)
+        for doubt in _doubts(cells, row):
+            print(f"{source}:{line}: warning: {doubt}", file=errors)
+        return row
     except RowError as error:
         print(f"{source}:{line}: {error}", file=errors)
         return _Row(kept, str(error))
@@ -115,7 +121,7 @@ def _terms(cells: Mapping[str, str], kept: Cells) -> _Row:
     american = choice(cells, "style", ("american", "european")) == "american"
     spot, strike = number(cells, "spot", above=0.0), number(cells, "strike", above=0.0)
     t = number(cells, "t", least=0.0)
-    r, q = fraction(cells, "r", RATE_LIMIT), fraction(cells, "q", RATE_LIMIT)
+    r, q = fraction(cells, "r", RATE_LIMIT), fraction(cells, "q", YIELD_LIMIT)
     vol = fraction(cells, "vol", VOL_LIMIT, least=0.0) if cells.get("vol") else float("nan")
     price = number(cells, "price", least=0.0) if cells.get("price") else float("nan")
     if vol != vol and price != price:
@@ -123,6 +129,14 @@ def _terms(cells: Mapping[str, str], kept: Cells) -> _Row:
     return _Row(
         kept, "", (spot, strike, t, r, q, vol, price, call, american), _dividends(cells.get("dividends", ""), t)
     )
+
+
+def _doubts(cells: Mapping[str, str], row: _Row) -> Iterator[str]:
+    """What may have been meant as per cents, and is priced as it stands."""
+    _, _, _, _, q, vol, *_ = row.terms
+    for name, value, usual in (("vol", vol, VOL_SEEN), ("q", q, YIELD_SEEN)):
+        if abs(value) > usual:
+            yield f"{name} {cells[name]} is {value:,.0%}, over {usual:.0%}, and priced so; {value:g} % is {value / 100:g}"
 
 
 def _dividends(text: str, t: float) -> tuple[CashDividend, ...]:

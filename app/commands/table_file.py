@@ -114,7 +114,7 @@ def fraction(cells: Mapping[str, str], name: str, limit: float, *, least: float 
     value = number(cells, name, least=least)
     if abs(value) > limit:
         raise RowError(
-            f"{name} {cells[name]} is {value:,.0%}, over {limit:.0%}: a fraction is expected, {value / 100:g} for {value:g} %"
+            f"{name} {cells[name]} is {value:,.0%}, over {limit:,.0%}: a fraction is expected, {value / 100:g} for {value:g} %"
         )
     return value
 

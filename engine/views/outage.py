@@ -76,14 +76,16 @@ class Outages:
         self._since, self._word = None, ""
         if not word:
             return ()
-        moved = f"; {most:,} facts waited and are in the database now" if most else ""
+        moved = f"; {_facts(most)} waited and {'is' if most == 1 else 'are'} in the database now" if most else ""
         entries = "" if word == BEHIND else "; new entries are possible again"
         return (Edge("info", f"the database keeps up again after {_span(lasted)}{moved}{entries}"),)
 
     def _edge(self, word: str, vitals: Vitals, limits: LedgerSettings) -> Edge:
         spooled = vitals.ledger_spooled
         why = f" ({spooled.reason})" if spooled is not None and spooled.reason else ""
-        waiting = f"; {spooled.facts:,} facts wait in the spool" if spooled is not None else ""
+        waiting = ""
+        if spooled is not None:
+            waiting = f"; {_facts(spooled.facts)} {'waits' if spooled.facts == 1 else 'wait'} in the spool"
         level = "error" if word == LOST else "warning"
         return Edge(level, f"{word}: {vitals.ledger_name}{why}{waiting}; {_stops(word, limits)}; {_GOES_ON[word]}")
 
@@ -100,6 +102,16 @@ def _stops(word: str, limits: LedgerSettings) -> str:
     return "new entries are refused" + (", webhooks answered 503" if word == LOST else "")
 
 
+def _facts(count: int) -> str:
+    return "1 fact" if count == 1 else f"{count:,} facts"
+
+
 def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(max(0.0, seconds)), 60)
-    return f"{minutes} m {rest} s" if minutes else f"{rest} s"
+    """Two units: `30 s`, `1 m 20 s`, `1 h 2 m`, `2 d 3 h`."""
+    whole = round(max(0.0, seconds))
+    days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} m"
+    return f"{minutes} m {whole % 60} s" if minutes else f"{whole} s"

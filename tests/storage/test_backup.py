@@ -15,7 +15,7 @@ from msgspec.json import encode
 from msgspec.structs import replace
 
 from storage import backup as backups
-from storage.backup import Backup, backup, read_page
+from storage.backup import Backup, Owner, backup, read_page
 from storage.database import open_database
 from storage.errors import BackupFailed, DatabaseError, EngineRunning
 from storage.ledger import PostgresLedger
@@ -197,7 +197,7 @@ async def test_only_the_newest_are_kept(database_dsn: str, tmp_path: Path) -> No
         old = json.loads(page) | {"name": name, "made": (NOW - timedelta(days=day)).isoformat()}
         (tmp_path / f"{name}.json").write_text(json.dumps(old))
     (tmp_path / "not-ours.dump").write_bytes(b"kept: it has no page")
-    gone = backups.prune(tmp_path, NOW, 14, made.ledger)
+    gone = backups.prune(tmp_path, NOW, 14, Owner(made.ledger))
     assert len(gone) == 6
     left = backups.backups(tmp_path)
     assert len(left) == 14
@@ -221,8 +221,57 @@ async def test_two_ledgers_share_a_folder_and_each_removes_its_own(database_dsn:
     others = {put(tmp_path, made, "ab" * 32, day) for day in range(20)}
     mine = [put(tmp_path, made, made.ledger, day) for day in range(1, 5)]
     second = await backup(database_dsn, tmp_path, NOW + timedelta(days=1), keep=3)
-    assert {file.name for file, _ in backups.backups(tmp_path, made.ledger)} == {second.name, made.name, mine[0].name}
-    assert {file for file, _ in backups.backups(tmp_path, "ab" * 32)} == others
+    assert {file.name for file, _ in backups.backups(tmp_path, Owner(made.ledger))} == {
+        second.name,
+        made.name,
+        mine[0].name,
+    }
+    assert {file for file, _ in backups.backups(tmp_path, Owner("ab" * 32))} == others
+
+
+def put_former(folder: Path, facts: int, head: str, day: int) -> str:
+    """A backup of the format before ledgers had a mark."""
+    at = NOW - timedelta(days=day)
+    name = f"strikedesk-{at:%Y%m%dT%H%M%SZ}.dump"
+    (folder / name).write_bytes(b"old")
+    page = {"name": name, "made": at.isoformat(), "facts": facts, "head": head, "ends": at.isoformat(),
+            "revision": "0004", "server": "18.0", "size": 3, "sha256": "0" * 64}  # fmt: skip
+    (folder / f"{name}.json").write_text(json.dumps(page))
+    return name
+
+
+def chain(dsn: str) -> dict[int, str]:
+    with psycopg.connect(dsn) as connection:
+        return {seq: bytes(hash_).hex() for seq, hash_ in connection.execute("SELECT seq, hash FROM strikedesk.chain")}
+
+
+async def test_a_ledger_without_facts_owns_no_former_backup_with_facts(database_dsn: str, tmp_path: Path) -> None:
+    """It has no first fact to be told by, and neither do pages of the former format."""
+    theirs = {put_former(tmp_path, 10 + day, "ab" * 32, day) for day in range(1, 6)}
+    empty = put_former(tmp_path, 0, "", 7)
+    made = await backup(database_dsn, tmp_path, NOW, keep=1)
+    assert (made.facts, made.ledger) == (0, "")
+    assert {page.name for _, page in backups.backups(tmp_path)} == {made.name, *theirs}
+    assert not (tmp_path / empty).exists(), "one without facts is as good as its own"
+
+
+async def test_former_backups_are_told_by_where_they_end(database_dsn: str, tmp_path: Path) -> None:
+    await write(database_dsn, 1, 40)
+    hashes = chain(database_dsn)
+    mine = [put_former(tmp_path, 40 - day, hashes[40 - day], day) for day in range(1, 6)]
+    others = {
+        put_former(tmp_path, 30, "ab" * 32, 11),  # another ledger
+        put_former(tmp_path, 41, "cd" * 32, 12),  # a longer one
+        put_former(tmp_path, 30, hashes[29], 13),
+        put_former(tmp_path, 1 << 70, "cd" * 32, 14),
+        put_former(tmp_path, 0, "", 15),
+    }
+    made = await backup(database_dsn, tmp_path, NOW, keep=3)
+    assert {page.name for _, page in backups.backups(tmp_path)} == {made.name, *mine[:2], *others}
+    database = await open_database(database_dsn)
+    counted = backups.backups(tmp_path, await backups.owner(database, tmp_path))
+    await database.close()
+    assert [page.name for _, page in counted] == [made.name, *mine[:2]]
 
 
 def test_what_broken_off_runs_left_goes_after_a_day(tmp_path: Path) -> None:
@@ -234,7 +283,7 @@ def test_what_broken_off_runs_left_goes_after_a_day(tmp_path: Path) -> None:
     for name in (*left, *kept):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (old, old) if name in (*left, *kept[:2]) else (NOW.timestamp(), NOW.timestamp()))
-    assert {file.name for file in backups.prune(tmp_path, NOW, 14, "")} == set(left)
+    assert {file.name for file in backups.prune(tmp_path, NOW, 14, Owner(""))} == set(left)
     assert names(tmp_path) == set(kept)
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from engine.ports import LedgerAway
 from storage.frames import Place
 from storage.overflow import Overflow
 from storage.rows import NOTHING, Entry, Tail
 from storage.spool import Spool
 from tests.storage.builders import rejected, row
+from tests.storage.test_spool import no_more_files
 
 
 @pytest_asyncio.fixture
@@ -92,6 +94,14 @@ async def test_once_the_database_has_it_all_nothing_is_left(overflow: Overflow) 
     await overflow.clear()
     assert await overflow.next(0, 10) == []
     assert (overflow.overlay.rows, overflow.overlay.keys, overflow.spool.end) == ({}, {}, None)
+
+
+async def test_a_spool_that_cannot_be_read_now_is_away_for_who_asks(overflow: Overflow) -> None:
+    every = appends(3)
+    await overflow.keep(every, 0)
+    with no_more_files(), pytest.raises(LedgerAway, match="the spool cannot be read now: Too many open files"):
+        await overflow.rows(0)
+    assert [row.seq for row in await overflow.rows(0)] == [1, 2, 3]
 
 
 async def test_a_server_that_has_less_than_the_one_before_gets_what_follows_its_end(overflow: Overflow) -> None:

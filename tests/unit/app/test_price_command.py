@@ -97,10 +97,14 @@ def test_a_price_without_a_vol_says_why_and_is_no_bad_row(tmp_path: Path, line: 
         ("call,european,1_0,100,1,0.05,0,0.2,,,", "spot '1_0' is not a number"),
         ("call,european,100,100,1,0.05,0,,,,", "neither vol nor price is given"),
         ("call,european,100,100,1,0.05,0,-0.2,,,", "vol -0.2 must not be below 0"),
-        ("call,european,100,100,1,0.05,0,20,,,", "vol 20 is 2,000%, over 500%: a fraction is expected, 0.2 for 20 %"),
+        (
+            "call,european,100,100,1,0.05,0,25,,,",
+            "vol 25 is 2,500%, over 2,000%: a fraction is expected, 0.25 for 25 %",
+        ),
         ("call,european,100,100,1,5,0,0.2,,,", "r 5 is 500%, over 100%: a fraction is expected, 0.05 for 5 %"),
         ("call,european,100,100,1,-2,0,0.2,,,", "r -2 is -200%, over 100%: a fraction is expected, -0.02 for -2 %"),
-        ("call,european,100,100,1,0,1.5,0.2,,,", "q 1.5 is 150%, over 100%: a fraction is expected, 0.015 for 1.5 %"),
+        ("call,european,100,100,1,0,5.5,0.2,,,", "q 5.5 is 550%, over 500%: a fraction is expected, 0.055 for 5.5 %"),
+        ("call,european,100,100,1,0,-6,0.2,,,", "q -6 is -600%, over 500%: a fraction is expected, -0.06 for -6 %"),
         ("call,european,100,100,1,0.05,0,0.2,,0.5,", "dividend '0.5' is not t:amount"),
         ("call,european,100,100,1,0.05,0,0.2,,0.5:x,", "dividend's amount 'x' is not a number"),
         ("call,european,100", "3 cells where the header has 11"),
@@ -114,6 +118,25 @@ def test_a_bad_row_is_named_kept_and_the_rest_goes_on(tmp_path: Path, line: str,
     assert errors == [f"{tmp_path / 'in.csv'}:4: {says}"]
     assert [row["status"] for row in rows] == ["ok", "bad_row", "ok"]
     assert rows[1]["type"] == line.split(",")[0]
+
+
+@pytest.mark.parametrize(
+    ("q", "vol", "says"),
+    [
+        ("0.01", "5", ""),
+        ("0.01", "5.4", "vol 5.4 is 540%, over 500%, and priced so; 5.4 % is 0.054"),
+        ("0.01", "20", "vol 20 is 2,000%, over 500%, and priced so; 20 % is 0.2"),
+        ("-1", "0.9", ""),
+        ("-1.2", "0.9", "q -1.2 is -120%, over 100%, and priced so; -1.2 % is -0.012"),
+        ("5", "0.9", "q 5 is 500%, over 100%, and priced so; 5 % is 0.05"),
+    ],
+)
+def test_what_is_rarely_so_high_is_priced_with_a_warning(tmp_path: Path, q: str, vol: str, says: str) -> None:
+    code, (row,), errors = run(tmp_path, HEAD + f"call,european,100,100,0.002,0.05,{q},{vol},,,\n")
+    assert (code, row["status"]) == (0, "ok")
+    assert errors == ([f"{tmp_path / 'in.csv'}:2: warning: {says}"] if says else [])
+    exact = european.price(100.0, 100.0, 0.002, 0.05, float(q), float(vol), True)
+    assert float(row["price"]) == float(exact)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from engine.views.outage import BEHIND, LOST, STOPPED, Edge, Outages
 from storage.memory import MemoryLedger
 from tests.builders_trading import NOON
 from tests.unit.views.test_views_desk import vitals
+from widgets.outage import outage_words
 
 LIMITS = LedgerSettings()
 
@@ -84,6 +85,31 @@ def test_a_second_outage_starts_anew() -> None:
     assert shown is not None
     assert shown.since == NOON + timedelta(seconds=50)
     assert len(edges) == 1
+
+
+def test_one_fact_is_one_fact_on_every_line() -> None:
+    outages = Outages()
+    shown, edges = look(outages, 5.0, ledger_spooled=spooled(1, 1.5))
+    assert shown is not None
+    assert "; 1 fact waits in the spool; " in edges[0].text
+    assert "· 1 fact waits, safe on this disk ·" in outage_words(shown)
+    _, edges = look(outages, 9.0)
+    assert edges == (Edge("info", "the database keeps up again after 4 s; 1 fact waited and is in the database now"),)
+    more, _ = look(Outages(), 5.0, ledger_spooled=spooled(1_204, 1.5))
+    assert more is not None
+    assert "· 1,204 facts wait, safe on this disk ·" in outage_words(more)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0 s"), (59.4, "59 s"), (59.6, "1 m 0 s"), (3599, "59 m 59 s"), (3600, "1 h 0 m"), (3725, "1 h 2 m"),
+     (86_399, "23 h 59 m"), (183_600, "2 d 3 h")],
+)  # fmt: skip
+def test_how_long_it_lasted_is_said_in_two_units(seconds: float, words: str) -> None:
+    outages = Outages()
+    look(outages, 0.0, ledger_available=False)
+    _, edges = look(outages, seconds)
+    assert edges[0].text.startswith(f"the database keeps up again after {words};")
 
 
 @pytest.mark.parametrize("facts", [0, 4999, 5000])
