@@ -217,7 +217,7 @@ class Bridge(QObject):
             ledger_name=self._ledger_name,
             slowest_step=float(round(self._steps.worst(now))),
             loop_block=float(round(self._blocks.worst(now))),
-            loop_late=float(round(self._lag.p99)) if self._lag.late else None,
+            loop_late=float(round(self._lag.worst)) if self._lag.late else None,
             heard_ago=None if pulse.last_receipt is None else asyncio.get_running_loop().time() - pulse.last_receipt,
             weighing=pulse.weighing,
             warm=pulse.warm,

@@ -9,7 +9,7 @@ from engine.domain.views import Face, HeaderView, HealthView, Lamp, LampState, O
 from engine.portfolio.account import day_pnl
 from engine.ports import Spooled
 from engine.risk.book import day_budget_used
-from engine.views.lag import LATE
+from engine.views.lag import AGAIN, LATE, SPREAD, TURNS, WINDOW
 from engine.views.line import broker_lamps
 from engine.views.seen import Seen, age, left
 
@@ -31,7 +31,8 @@ class Vitals(Value, frozen=True, kw_only=True):
     """Longest block of the loop in the last minute."""
     heard_ago: float | None
     loop_late: float | None = None
-    """What one turn in a hundred is late now, milliseconds, while that lasts and a person notices; else None."""
+    """How late the worst of the last turns was, milliseconds, from when a person notices until that was over for a while;
+    else None."""
     ledger_spooled: Spooled | None = None
     """What is durable in the spool only, while the database does not keep up."""
     weighing: int = 0
@@ -121,16 +122,24 @@ def health_view(seen: Seen, vitals: Vitals, outage: Outage | None = None) -> Hea
 
 
 def _loop_lamp(vitals: Vitals) -> Lamp:
-    """The figure is the worst of a minute; the warning is about what lasts."""
-    late = vitals.loop_late is not None
+    """The figure is the worst of a minute; the warning is about what lasts, and says when that is over."""
+    late = vitals.loop_late
     text = f"{vitals.loop_block:.0f} ms" if vitals.warm else "starting"
-    todo = "This machine is too busy: figures and answers come late" if late else ""
-    detail = f"longest block of the last minute; warns when one turn in 100 is over {LATE:.0f} ms late and that lasts"
-    if late:
-        detail = f"one turn in 100 is {vitals.loop_late:.0f} ms late; {detail}"
-    return Lamp(
-        id="loop", name="Loop", state=LampState.WARN if late else LampState.OK, text=text, detail=detail, todo=todo
+    detail = (
+        f"longest block of the last minute; warns when {TURNS} turns in {WINDOW:.0f} s are over {LATE:.0f} ms late, over "
+        f"{SPREAD:.0f} s or more"
     )
+    if late is None:
+        return Lamp(id="loop", name="Loop", state=LampState.OK, text=text, detail=detail)
+    todo = "This machine is too busy: figures and answers come late"
+    if late > LATE:
+        detail = f"turns of the last {WINDOW:.0f} s were up to {late:.0f} ms late; {detail}"
+    elif late > AGAIN:
+        detail = f"turns were over {LATE:.0f} ms late, and are up to {late:.0f} ms late still; {detail}"
+    else:
+        detail = f"turns were over {LATE:.0f} ms late until just now; {detail}"
+        todo = "This machine was too busy until just now: figures and answers came late"
+    return Lamp(id="loop", name="Loop", state=LampState.WARN, text=text, detail=detail, todo=todo)
 
 
 def _pricing(vitals: Vitals) -> Lamp:

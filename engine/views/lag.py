@@ -1,43 +1,50 @@
 """Whether the desk's turns come late for long enough that a person notices. A single late turn is no news on a busy machine.
 
-Fed and asked by who turns the desk. Time is passed in, on any clock that only goes on.
+The rule: at least three turns of the last five seconds were over 100 ms late, the first and the last of them two seconds
+or more apart. Fed and asked by who turns the desk. Time is passed in, on any clock that only goes on.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 
 WINDOW = 5.0
-"""Seconds over which turns are judged."""
+"""Seconds over which turns are judged; where the last `TURNS` reach further back, those are judged."""
 LATE, AGAIN = 100.0, 50.0
-"""Milliseconds: over the first a person sees figures stutter; below the second all is well again."""
-BEGINS, ENDS = 2.0, 5.0
-"""Seconds for which it must be so before it is said, and before it is taken back."""
+"""Milliseconds: over the first a person sees figures stutter; up to the second all is well again."""
+TURNS, SPREAD = 3, 2.0
+"""So many late turns, over at least so many seconds, are more than a hiccup or two."""
+ENDS = 5.0
+"""Seconds for which the same rule must not hold at `AGAIN` before it is taken back."""
 
 
 class Lag:
-    """Attributes: late, what was said last; p99, milliseconds that one turn in a hundred of the window was late, or more."""
+    """Attributes: late, what was said last; worst, how late the worst turn of the window was, milliseconds."""
 
     def __init__(self) -> None:
         self.late = False
-        self.p99 = 0.0
+        self.worst = 0.0
         self._turns: deque[tuple[float, float]] = deque()
-        self._since: float | None = None
-        """Since when the turns speak against what is said."""
+        self._well_since: float | None = None
 
     def note(self, at: float, milliseconds: float) -> None:
         """A turn that began so late."""
         turns = self._turns
         turns.append((at, milliseconds))
-        while turns[0][0] < at - WINDOW:
+        # Turns that take seconds each are the worst of all, and only a few of them fit into the window.
+        while len(turns) > TURNS and turns[0][0] < at - WINDOW:
             turns.popleft()
-        lateness = sorted(late for _, late in turns)
-        self.p99 = lateness[math.ceil(0.99 * len(lateness)) - 1]
-        if (self.p99 >= AGAIN) if self.late else (self.p99 <= LATE):
-            self._since = None
-            return
-        if self._since is None:
-            self._since = at
-        if at - self._since >= (ENDS if self.late else BEGINS):
-            self.late, self._since = not self.late, None
+        self.worst = max(late for _, late in turns)
+        if not self.late:
+            self.late = self._lasting(LATE)
+        elif self._lasting(AGAIN):
+            self._well_since = None
+        elif self._well_since is None:
+            self._well_since = at
+        elif at - self._well_since >= ENDS:
+            self.late, self._well_since = False, None
+            turns.clear()  # what was told is over: the next time needs late turns of its own
+
+    def _lasting(self, limit: float) -> bool:
+        over = [at for at, late in self._turns if late > limit]
+        return len(over) >= TURNS and over[-1] - over[0] >= SPREAD

@@ -142,7 +142,23 @@ def test_a_single_late_turn_is_shown_and_no_warning() -> None:
     assert (found.state, found.text, found.todo) == (LampState.OK, "480 ms", "")
     late = lamps(views.health_view(seen_by_hand(), vitals(loop_block=480.0, loop_late=160.0)))["loop"]
     assert (late.state, late.text) == (LampState.WARN, "480 ms")
-    assert late.detail.startswith("one turn in 100 is 160 ms late")
+    assert late.detail.startswith("turns of the last 5 s were up to 160 ms late")
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "says", "todo"),
+    [
+        (0.0, "turns were over 100 ms late until just now; ", "was too busy until just now"),
+        (50.0, "turns were over 100 ms late until just now; ", "was too busy until just now"),
+        (75.0, "turns were over 100 ms late, and are up to 75 ms late still; ", "is too busy"),
+        (101.0, "turns of the last 5 s were up to 101 ms late; ", "is too busy"),
+    ],
+)
+def test_a_loop_that_was_late_says_so_until_the_warning_ends(milliseconds: float, says: str, todo: str) -> None:
+    lamp = lamps(views.health_view(seen_by_hand(), vitals(loop_late=milliseconds)))["loop"]
+    assert lamp.state is LampState.WARN
+    assert lamp.detail.startswith(says)
+    assert todo in lamp.todo
 
 
 def test_an_old_quote_warns() -> None:
