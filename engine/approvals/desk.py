@@ -76,11 +76,13 @@ def drift_allowed(priced: Quote, settings: ApprovalSettings, tick: Decimal = CEN
 
 
 def needs_reprice(ticket: Ticket, quote: Quote | None, settings: ApprovalSettings, tick: Decimal = CENT) -> bool:
-    """The mid moved further than allowed, either way. Without a two-sided quote there is nothing to re-price from: the
-    freshness rule refuses the answer instead."""
+    """The mid moved further than allowed, either way, or the ask is beyond the limit that is being approved: more than
+    that is never paid. Without a two-sided quote there is nothing to re-price from: the freshness rule refuses the answer
+    instead."""
     if quote is None or not quote.two_sided or quote.mid is None or ticket.quote.mid is None:
         return False
-    return abs(quote.mid - ticket.quote.mid) > drift_allowed(ticket.quote, settings, tick)
+    drifted = abs(quote.mid - ticket.quote.mid) > drift_allowed(ticket.quote, settings, tick)
+    return drifted or (quote.ask is not None and quote.ask > ticket.limit)
 
 
 def reprice(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from engine.approvals.desk import answerable, check_override, needs_reprice, reprice
+from engine.approvals.desk import answerable, check_override, entry_limit, needs_reprice, reprice
 from engine.domain import events as ev
 from engine.domain.commands import Done
 from engine.domain.entities import RuleVerdict, Ticket
@@ -20,6 +20,8 @@ from engine.risk.guards import Guarded, contradicted, cooling_down
 from engine.risk.manager import Assessment, assess
 
 POLICY = "policy"
+TICK = Decimal("0.01")
+"""Dollars: the grid of a ticket's limit."""
 
 
 def approve(step: Step, ticket: Ticket, by: str, quantity: int | None, limit: Decimal | None, reason: str) -> Done:
@@ -74,7 +76,9 @@ def _approve_entry(
         limit = ticket.limit
     if limit is None and needs_reprice(ticket, quote, step.settings.approvals):
         return _reprice(step, ticket, by)
-    wish = wish_of(step, ticket, limit)
+    # What a person said yes to is the most that is paid; a price that came down is followed.
+    most = min(ticket.limit, entry_limit(quote, TICK)) if limit is None else limit
+    wish = wish_of(step, ticket, most)
     proposal = entering.proposal_of(step, wish, ticket=ticket, quantity=quantity)
     assessment = assess(proposal, book_of(step), step.settings)
     if assessment.refusal is not None:
@@ -169,7 +173,7 @@ def wish_of(step: Step, ticket: Ticket, limit: Decimal | None) -> entering.Wish:
         bucket=ticket.bucket or Bucket.WEEKLY,
         plan=ticket.plan,
         recommended=ticket.quantity,
-        tick=Decimal("0.01"),
+        tick=TICK,
         guarded=Guarded(),
         decision=ticket.decision,
         trigger=_trigger(step, ticket),

@@ -127,7 +127,13 @@ def test_how_far_the_mid_may_move(bid: str | None, ask: str, allowed: str) -> No
     ],
 )
 def test_a_price_is_old_once_the_mid_drifted_either_way(bid: str | None, ask: str, old: bool) -> None:
-    assert needs_reprice(ticket(), quote(bid, ask), SETTINGS) is old
+    assert needs_reprice(ticket(limit=D("3.15")), quote(bid, ask), SETTINGS) is old
+
+
+def test_a_price_is_old_once_the_limit_does_not_reach_the_ask() -> None:
+    wide = ticket(quote=quote("2.00", "3.00"), limit=D("3.13"))
+    assert not needs_reprice(wide, quote("2.13", "3.13"), SETTINGS)
+    assert needs_reprice(wide, quote("2.14", "3.14"), SETTINGS)
 
 
 def test_without_a_quote_there_is_nothing_to_reprice_from() -> None:

@@ -10,7 +10,7 @@ import pytest
 from engine.domain import events as ev
 from engine.domain.commands import Approve, ClosePosition, Command, HaltTrading, Reject
 from engine.domain.entities import Ticket
-from engine.domain.values import Code, Direction, OptionContract, Policy, Purpose, Right, Side
+from engine.domain.values import Code, Direction, OptionContract, OrderType, Policy, Purpose, Right, Side
 from tests.builders_journey import EXPIRIES, Desk
 from tests.builders_trading import NOON
 
@@ -101,6 +101,19 @@ async def test_a_ticket_repriced_once_can_be_answered_at_its_new_price() -> None
     desk.wait(0.5)
     assert desk.command(Approve(by="desk", ticket=ticket.id)).ok
     assert desk.order.limit == desk.state.tickets[ticket.id].limit
+
+
+@pytest.mark.parametrize(("spot", "paid_less"), [("600.03", False), ("599.97", True)], ids=["up", "down"])
+async def test_what_was_said_yes_to_is_the_most_that_is_paid(spot: str, paid_less: bool) -> None:
+    desk, ticket = waiting()
+    desk.wait(1, spot=spot)
+    now = desk.market.option(ticket.contract)
+    assert now is not None
+    assert now.mid != ticket.quote.mid
+    assert desk.command(Approve(by="desk", ticket=ticket.id)).ok
+    assert (desk.order.limit < ticket.limit) is paid_less
+    assert desk.order.limit <= ticket.limit
+    assert desk.order.type is OrderType.MARKETABLE
 
 
 async def test_what_a_rule_denies_at_approval_ends_the_ticket_with_its_verdicts() -> None:
