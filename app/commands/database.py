@@ -102,8 +102,9 @@ GROUP BY 1 ORDER BY 2 DESC, 1"""
 
 async def _backup(asked: Asked) -> Outcome:
     async with database_of(asked) as database:
+        mine = await owner(database, asked.backups)
         made = await backup(database.dsn, asked.backups, SystemClock().wall(), keep=asked.settings.backup.keep)
-        kept = len(backups(asked.backups, await owner(database, asked.backups)))
+    kept = len(backups(asked.backups, mine._replace(ledger=made.ledger)))
     result = {
         "file": str(asked.backups / made.name),
         "facts": made.facts,
