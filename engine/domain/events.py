@@ -238,6 +238,8 @@ class CommandRefused(Fact, frozen=True, kw_only=True):
     target: str
     by: str
     refusal: Refusal
+    reason: str = ""
+    """Why the person wanted it."""
 
 
 # --- order, fill ---------------------------------------------------------------------------------------------------

@@ -17,7 +17,17 @@ from engine.domain.commands import (
     SettleOrder,
 )
 from engine.domain.entities import Ticket
-from engine.domain.values import Code, Direction, OrderState, OrderType, Purpose, Refusal, TicketState, refuse
+from engine.domain.values import (
+    Code,
+    Direction,
+    ExitReason,
+    OrderState,
+    OrderType,
+    Purpose,
+    Refusal,
+    TicketState,
+    refuse,
+)
 from engine.journey import approving, entering, exiting, settling
 from engine.journey.clockwork import equity_now
 from engine.journey.ordering import closing_orders
@@ -56,6 +66,12 @@ def target_of(command: Command) -> str:
         if value is not None:
             return str(value)
     return ""
+
+
+def reason_of(command: Command) -> str:
+    """What the person wrote; empty where nothing was. The reason of a close is a code, and no words of a person's."""
+    reason = getattr(command, "reason", "")
+    return reason if isinstance(reason, str) and not isinstance(reason, ExitReason) else ""
 
 
 def _no(refusal: Refusal) -> Done:
@@ -185,6 +201,8 @@ def take_back_entries(step: Step, by: str, cause: int | None) -> None:
 
 def _resume(step: Step, command: ResumeTrading) -> Done:
     assert step.state.account is not None, "an account is opened before anybody speaks"
+    if step.live.behind is not None:
+        return _no(step.live.behind)
     released = resume(step.state.halt, step.state.account, equity_now(step), command.by, command.reason, step.now)
     if isinstance(released, Refusal):
         return _no(released)

@@ -6,24 +6,13 @@ be begun: after a while no order adds risk any more. What lowers risk is never s
 
 from __future__ import annotations
 
-from engine.domain.commands import (
-    CancelOrder,
-    ClosePosition,
-    Command,
-    HaltTrading,
-    OpenTicket,
-    Override,
-    Reject,
-    ResumeTrading,
-)
+from engine.domain.commands import CancelOrder, ClosePosition, Command, HaltTrading, Reject
 from engine.domain.values import Code, Refusal, refuse
 from engine.ports import Ledger
 from engine.settings import LedgerSettings
 
 _LOWERS = (HaltTrading, ClosePosition, CancelOrder, Reject)
 """Taken at once also when no fact can be made durable: theirs wait in order."""
-_ADDS = (OpenTicket, Override, ResumeTrading)
-"""These add risk whatever they are about; an `Approve` may be an exit's, and is looked at where that is known."""
 
 
 def behind(ledger: Ledger, limits: LedgerSettings) -> Refusal | None:
@@ -34,8 +23,7 @@ def behind(ledger: Ledger, limits: LedgerSettings) -> Refusal | None:
     return refuse(Code.LEDGER_AWAY, facts=spooled.facts, seconds=f"{spooled.seconds:.0f}")
 
 
-def refused(command: Command, ledger: Ledger, limits: LedgerSettings) -> Refusal | None:
-    """Why a command is not carried out now: no fact can be made durable, or it adds risk while the database is behind."""
-    if not ledger.available and not isinstance(command, _LOWERS):
-        return refuse(Code.LEDGER_AWAY)
-    return behind(ledger, limits) if isinstance(command, _ADDS) else None
+def refused(command: Command, ledger: Ledger) -> Refusal | None:
+    """Why a command is not even taken now: no fact can be made durable. What adds risk while the database is behind is
+    taken and refused like anything else, so that the refusal is a fact."""
+    return None if ledger.available or isinstance(command, _LOWERS) else refuse(Code.LEDGER_AWAY)

@@ -283,7 +283,7 @@ class Conductor:
         cancel counts at once: its facts go to the spool, or wait in order where there is none; a halt stops every entry
         that waits with them, a cancel reaches the broker.
         """
-        no = refused(command, self.ledger, self.journey.world.settings.ledger)
+        no = refused(command, self.ledger)
         if no is not None:
             return Done(ok=False, refusal=no)
         done, durable = self.perform(lambda step: self.journey.command(step, command))

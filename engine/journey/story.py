@@ -89,6 +89,7 @@ class Journey:
                 target=answering.target_of(command),
                 by=command.by,
                 refusal=done.refusal,
+                reason=answering.reason_of(command),
             )
         return done
 

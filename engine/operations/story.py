@@ -39,7 +39,8 @@ def words_of(fact: AnyFact) -> str:
         case ev.EntryDenied(refusal=r, stage=stage):
             return f"{stage}: {r.text}"
         case ev.TicketOpened(ticket=t):
-            return f"{t.side} {t.quantity} {t.contract.label}, limit {t.limit}, max loss {t.max_loss}"
+            line = f"{t.side} {t.quantity} {t.contract.label}, limit {t.limit}, max loss {t.max_loss}"
+            return "; ".join((line, *t.notes))
         case ev.TicketRepriced(limit=limit):
             return f"limit {limit}"
         case ev.TicketApproved(by=by, quantity=quantity, limit=limit, reason=reason):
@@ -82,8 +83,8 @@ def words_of(fact: AnyFact) -> str:
             return f"against {settlement}, paid {price}"
         case ev.BiasFlipped(against=against, why=why):
             return f"against {against}: {why}"
-        case ev.CommandRefused(command=command, target=target, refusal=r):
-            return f"{command} {target}: {r.text}"
+        case ev.CommandRefused(command=command, target=target, refusal=r, reason=reason):
+            return f"{command} {target}: {r.text}" + (f"; reason given: {reason}" if reason else "")
         case ev.TradingHalted(by=by, reason=reason) | ev.TradingResumed(by=by, reason=reason):
             return f"by {by}: {reason}"
         case ev.SessionOpened(session=day, equity=equity):

@@ -123,7 +123,8 @@ def _rules(facts: Sequence[AnyFact]) -> StoryCard | None:
     size = f"{ticket.sizing.recommended} → {ticket.quantity}" if ticket.sizing else str(ticket.quantity)
     return _card(StoryStep.RULES, opened, f"{passed} rules passed", ("Contract", ticket.contract.label),
                  ("Delta", f"{ticket.greeks.delta:.2f}".replace("-", "−") if ticket.greeks else ""), ("Size", size),
-                 ("Set by", ticket.sizing.capped_by if ticket.sizing else ""), ("Max loss", f"${ticket.max_loss:,.0f}"))  # fmt: skip
+                 ("Set by", ticket.sizing.capped_by if ticket.sizing else ""), ("Max loss", f"${ticket.max_loss:,.0f}"),
+                 *(("Note", note) for note in ticket.notes))  # fmt: skip
 
 
 def _approval(facts: Sequence[AnyFact]) -> StoryCard | None:
@@ -222,10 +223,12 @@ def fact_text(fact: AnyFact) -> str:
             return f"{d.verdict} {d.confluence_score}: {d.reason}"
         case ev.EntryDenied(refusal=r) | ev.ReceiptRefused(refusal=r) | ev.SignalSetAside(refusal=r):
             return r.text
-        case ev.OrderRejected(refusal=r) | ev.OrderDenied(refusal=r) | ev.CommandRefused(refusal=r):
+        case ev.OrderRejected(refusal=r) | ev.OrderDenied(refusal=r):
             return r.text
+        case ev.CommandRefused(refusal=r, reason=reason):
+            return r.text + (f"; reason given: {reason}" if reason else "")
         case ev.TicketOpened(ticket=t):
-            return f"{t.side} {t.quantity} {t.contract.label} limit {t.limit}"
+            return "; ".join((f"{t.side} {t.quantity} {t.contract.label} limit {t.limit}", *t.notes))
         case ev.TicketApproved():
             return f"{fact.quantity} at {fact.limit} by {fact.by} {fact.reason}".strip()
         case ev.TicketRejected() | ev.TradingHalted() | ev.TradingResumed() | ev.DecisionOverridden():

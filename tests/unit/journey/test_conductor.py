@@ -259,6 +259,25 @@ async def test_far_behind_no_order_adds_risk_and_every_exit_goes(monkeypatch: py
     assert (await on.conductor.command(HaltTrading(by="desk", reason="enough"))).ok
 
 
+async def test_what_is_refused_far_behind_leaves_the_facts_of_any_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    on = stage()
+    behind_now(on, monkeypatch)
+    on.facts.clear()
+    await on.conductor.command(OpenTicket(by="http", contract=CALL, quantity=1, reason="like it"))
+    await on.conductor.command(ResumeTrading(by="desk", reason="all well"))
+    said = [
+        (type(fact), fact.refusal.code) for fact in on.facts if isinstance(fact, ev.EntryDenied | ev.CommandRefused)
+    ]
+    assert said == [
+        (ev.EntryDenied, Code.LEDGER_AWAY),
+        (ev.CommandRefused, Code.LEDGER_AWAY),
+        (ev.CommandRefused, Code.LEDGER_AWAY),
+    ]
+    assert [fact.reason for fact in on.facts if isinstance(fact, ev.CommandRefused)] == ["like it", "all well"]
+    assert not on.desk.state.open_orders
+    assert not on.desk.state.pending_tickets
+
+
 async def test_far_behind_working_entries_are_taken_back_and_waiting_ones_are_not_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

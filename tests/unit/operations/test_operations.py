@@ -10,10 +10,15 @@ from msgspec.structs import replace
 
 from engine.domain import events as ev
 from engine.domain.commands import ClosePosition, HaltTrading, OpenTicket, ResumeTrading
+from engine.domain.findable import Question
+from engine.domain.values import Policy
+from engine.domain.views import StoryStep
 from engine.journey.clockwork import equity_now
+from engine.journey.findings import finding
 from engine.operations.digest import decisions_digest, ledger_digest
 from engine.operations.report import report
 from engine.operations.story import line_of, words_of
+from engine.views.stories import fact_text, story_view
 from tests.builders_journey import Desk
 from tests.unit.journey.test_weighing import phase, trend
 
@@ -66,6 +71,28 @@ async def test_every_fact_has_words_but_the_few_that_say_all_by_their_name() -> 
     }  # fmt: skip
     opened = desk.facts(ev.TicketOpened)[0]
     assert line_of(opened).split()[:4] == [str(opened.seq), "2026-11-20", "12:00:00", "TicketOpened"]
+
+
+async def test_why_a_person_wanted_it_is_shown_and_found_whether_it_became_a_ticket_or_not() -> None:
+    desk = Desk(policy=Policy.MANUAL)
+    done = desk.command(OpenTicket(by="x", contract=CALL, quantity=2, reason="like it"))
+    assert done.ok, done.text
+    desk.command(HaltTrading(by="x", reason="news"))
+    desk.command(OpenTicket(by="x", contract=CALL, quantity=2, reason="still like it"))
+    opened, denied = desk.facts(ev.TicketOpened)[0], desk.last(ev.CommandRefused)
+    assert line_of(opened).endswith("; by hand: like it")
+    assert line_of(denied).endswith("; reason given: still like it")
+    for fact in (opened, denied):
+        assert Question(text="like it ").answered_by(fact, finding(fact, desk.state))
+        assert "like it" in fact_text(fact)
+    card = next(c for c in story_view(opened.seq, [opened]).cards if c.step is StoryStep.RULES)
+    assert ("Note", "by hand: like it") in [(point.name, point.value) for point in card.points]
+
+
+async def test_a_close_has_a_code_and_no_words_of_a_person() -> None:
+    desk = Desk()
+    desk.command(ClosePosition(by="x", position="P1"))
+    assert line_of(desk.last(ev.CommandRefused)).endswith("POSITION_UNKNOWN position=P1")
 
 
 async def test_the_report_counts_what_happened() -> None:
