@@ -171,6 +171,8 @@ def _fit(pairs: Pairs, t: float, rate: float | None, correction: FloatArray, len
     if agree is None:
         return Forward(ForwardStatus.NO_AGREEMENT, t)
     forward, error = _mean(implied[agree], noise[agree])
+    if not forward > 0:  # quotes and strikes of different units, say
+        return Forward(ForwardStatus.NO_AGREEMENT, t, used=int(agree.sum()))
     return Forward(
         ForwardStatus.OK, t, forward, error, float(rate), 0.0, int(agree.sum()),
         tuple(map(float, strike[~agree])), float(np.max(np.abs(correction[near]))),
@@ -204,6 +206,8 @@ def _fit_line(
     forward = middle + float(solution[0]) / discount
     slope = np.array([1.0 / discount, (forward - middle) / discount])
     error = float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
+    if not forward > 0:
+        return Forward(ForwardStatus.NO_AGREEMENT, t, used=int(agree.sum()))
     return Forward(
         ForwardStatus.OK, t, forward, error, -float(np.log(discount)) / t, rate_error, int(agree.sum()),
         tuple(map(float, strike[~agree])), float(np.max(np.abs(correction[near]))),
@@ -261,6 +265,8 @@ def _consensus(
         covered = (bottom[:, None] <= bottom[None, :] + 1e-12) & (bottom[None, :] <= top[:, None] + 1e-12)
         best = int(np.argmax(votes @ covered))
         agree = covered[:, best]
+        if not agree.any():  # not a number among them
+            return None
         point, _ = _mean(middle[agree], noise[agree])
         around = (bottom <= point) & (point <= top)
         agree = around if votes[around].sum() >= votes[agree].sum() else agree

@@ -125,6 +125,30 @@ def test_quotes_that_contradict_each_other_give_no_forward() -> None:
     assert found.status is ForwardStatus.NO_AGREEMENT
 
 
+@pytest.mark.parametrize("american", [False, True])
+@pytest.mark.parametrize("rate", [RATE, None], ids=["rate given", "rate from the slope"])
+def test_quotes_in_cents_on_strikes_in_dollars_give_no_forward(american: bool, rate: float | None) -> None:
+    """Deep puts worth more than the spot: the strikes' forward would be negative."""
+    strikes = np.arange(560.0, 661.0, 5.0)
+    cents = Pairs(strikes, *(100.0 * quotes for quotes in european(strikes)[1:]))
+    cents = cents._replace(
+        call_bid=cents.put_bid, call_ask=cents.put_ask, put_bid=cents.call_bid, put_ask=cents.call_ask
+    )
+    cents = cents._replace(put_bid=cents.put_bid + 90_000, put_ask=cents.put_ask + 90_000)
+
+    def nothing(forward: float, strike: np.ndarray, vol: np.ndarray, is_call: np.ndarray) -> np.ndarray:
+        return np.full(strike.shape, np.log(forward))
+
+    found = parity_forward(cents, 0.5, rate, nothing if american else None)
+    assert (found.status, found.ok) == (ForwardStatus.NO_AGREEMENT, False)
+
+
+def test_an_exercise_right_that_is_not_a_number_gives_no_forward() -> None:
+    pairs = european(np.arange(560.0, 641.0, 5.0))
+    found = parity_forward(pairs, 0.5, RATE, lambda forward, strike, vol, is_call: np.full(strike.shape, np.nan))
+    assert found.status is ForwardStatus.NO_AGREEMENT
+
+
 def test_pairs_take_the_narrower_of_two_quotes_and_only_strikes_with_both() -> None:
     strike = np.array([100.0, 100.0, 100.0, 105.0, 110.0])
     call = np.array([True, True, False, True, False])
