@@ -87,7 +87,7 @@ def _price_rows(
     ]:
         if any(row.fault for row in batch):
             code = BAD_INPUT
-        if not done and sum(bool(row.terms and row.terms[-1]) for row in batch) >= WORTH_COMPILING:
+        if not done and _work(batch) >= WORTH_COMPILING:
             serve_compiled()
         out.writerows(row.cells + answers for row, answers in zip(batch, _answers(batch, raw=raw), strict=True))
         done += len(batch)
@@ -96,6 +96,11 @@ def _price_rows(
     if shows and done >= BATCH:
         print(f"\r{done:,} rows", file=errors)
     return code
+
+
+def _work(batch: list[_Row]) -> int:
+    """About how many American values have to be worked out; one with cash dividends, by numpy, takes seconds."""
+    return sum(WORTH_COMPILING if row.dividends else 1 for row in batch if row.terms and row.terms[-1])
 
 
 def _given(column: str) -> str:
