@@ -93,7 +93,9 @@ def _left(asked: Asked) -> str:
         left = left_in(asked.home.spool)
     except (SpoolDamaged, OSError) as error:
         return f"; and {error}"
-    return f"; {left.facts} facts wait for it in the spool" if left is not None else ""
+    if left is None:
+        return ""
+    return f"; {left.facts} facts wait for it in the spool" if left.facts != 1 else "; 1 fact waits for it in the spool"
 
 
 async def serve(asked: Asked, face: Face) -> None:
