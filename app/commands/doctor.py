@@ -136,7 +136,12 @@ def spool_check(home: Home) -> Check:
     if left is None:
         return Check("spool", State.OK, "empty")
     advice = "an engine with its database brings them in; never remove the folder"
-    return Check("spool", State.OK, f"{left.facts} fact{'s wait' if left.facts != 1 else ' waits'} for the database in {home.spool}", advice)
+    return Check(
+        "spool",
+        State.OK,
+        f"{left.facts} fact{'s wait' if left.facts != 1 else ' waits'} for the database in {home.spool}",
+        advice,
+    )
 
 
 def python_check(running: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
