@@ -11,6 +11,7 @@ import pytest
 
 from app.commands.ledger import run_ledger
 from app.options import Options
+from tests.conftest import ROOT
 from tests.fixtures_postgres import postgres_folder  # noqa: F401 - a fixture
 from tests.replay.oracle import books, faults_of_fills, what_became
 from tests.replay.playing import Played, golden, play
@@ -78,6 +79,14 @@ def test_a_wider_profile_trades_and_its_trades_are_frozen(widened: tuple[str, Pl
     assert played.report["trades"]
     for setting, value in WIDE[day].items():
         assert Decimal(played.report["settings"][setting]) == Decimal(value)
+
+
+def test_the_manual_tells_what_the_wider_profile_lost(widened: tuple[str, Played]) -> None:
+    day, played = widened
+    net = sum(Decimal(trade["net"]) for trade in played.report["trades"])
+    page = " ".join((ROOT / "docs" / "replay.md").read_text(encoding="utf-8").split())
+    _, told = page.split(f"{day.split('_')[0]} with 1,000,000 dollars", 1)
+    assert told.index(f"{net:,} net".replace("-", "−")) < 400, f"{net} is not what docs/replay.md says"
 
 
 def test_every_fill_is_one_that_the_recorded_quote_would_have_given(widened: tuple[str, Played], data: Path) -> None:
