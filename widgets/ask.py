@@ -32,6 +32,8 @@ class Question:
     reason: str = ""
     """The reason field's hint; no field when empty."""
     reason_needed: bool = False
+    danger: bool = False
+    """Enter leaves it, until someone went to the reason or the button on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class Sheet(Overlay):
         self._words()
         self.open()
         first = self.quantity if question.quantity is not None else self.reason if question.reason else self.go
+        if question.danger:
+            first = self.leave
         first.setFocus(Qt.FocusReason.PopupFocusReason)
         self.quantity.selectAll()
 
@@ -148,7 +152,8 @@ class Sheet(Overlay):
     def _words(self) -> None:
         if self.question:
             text = self.question.verb.format(quantity=self.quantity.value())
-            self.go.setText(f"{text}   ⏎")
+            self.go.setText(text if self.question.danger else f"{text}   ⏎")
+            self.leave.setText("Leave   ⏎" if self.question.danger else "Leave   Esc")
             self.go.setAccessibleName(text)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

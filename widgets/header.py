@@ -96,6 +96,7 @@ class Header(Canvas):
         self.button = QPushButton("Halt…", self)
         self.button.setObjectName("header.halt")
         self.button.setAccessibleName("Halt trading")
+        self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Space on whatever has the keyboard must never press it
         self.button.setToolTip(
             "Stops entries and cancels working ones; exits go on. Hold its keys, or press and say why."
         )

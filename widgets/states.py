@@ -10,11 +10,12 @@ from typing import ClassVar
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.domain.views import FULL, Face, FaceKind
 from widgets import numbers
 from widgets.canvas import Canvas
+from widgets.handbutton import HandButton
 from widgets.table import TableView
 from widgets.theme import Look
 
@@ -61,7 +62,7 @@ class FaceCard(QWidget):
         self.setObjectName(name)
         self.setAccessibleName("Nothing to show")
         self.word, self.what, self.then = QLabel(), QLabel(), QLabel()
-        self.button = QPushButton()
+        self.button = HandButton()
         self.button.setObjectName(f"{name}.button")
         self.button.setAccessibleName("What to do")
         self.button.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -196,6 +197,13 @@ class Panel(QFrame):
     def why_current(self) -> None:
         """Space."""
 
+    def take_keyboard(self) -> None:
+        """The panel is asked for. One that has nothing to show takes the keyboard itself: its content is out of sight."""
+        if self._stack.currentWidget() is self.card:
+            self.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        else:
+            self.focus_first()
+
     def focus_first(self) -> None:
-        """Where the keyboard goes when the panel is asked for."""
+        """Where the keyboard goes in a panel that has something to show."""
         self.content.setFocus(Qt.FocusReason.ShortcutFocusReason)

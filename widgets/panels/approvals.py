@@ -107,7 +107,7 @@ class ApprovalsPanel(Panel):
         self.box.addWidget(area, 1)
         self.box.addWidget(self.form)
         self.box.addLayout(hands)
-        self.content.setFocusProxy(self.send_button)
+        self.content.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.form.hide()
 
     def _button(self, name: str, label: str, text: str) -> HandButton:
@@ -178,6 +178,10 @@ class ApprovalsPanel(Panel):
 
     def _set_mode(self, mode: Mode) -> None:
         self.mode = mode
+        if self.send_button.property("armed") != (mode is not Mode.LOOK):
+            self.send_button.setProperty("armed", mode is not Mode.LOOK)
+            self.send_button.style().unpolish(self.send_button)
+            self.send_button.style().polish(self.send_button)
         self.form.setVisible(mode in (Mode.REJECT, Mode.CHANGE))
         self.quantity.setVisible(mode is Mode.CHANGE)
         needed = "Why another quantity? (needed)" if mode is Mode.CHANGE else "Why not? (optional)"
@@ -189,8 +193,8 @@ class ApprovalsPanel(Panel):
     def approve(self) -> None:
         """A: arm it. Enter sends."""
         if self._ready():
+            self.focus_first()
             self._set_mode(Mode.APPROVE)
-            self.send_button.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def reject(self) -> None:
         """R: the reason field; Enter sends the no."""
@@ -224,6 +228,8 @@ class ApprovalsPanel(Panel):
             self._set_mode(Mode.LOOK)
 
     def _clicked_send(self) -> None:
+        if self.mode not in (Mode.REJECT, Mode.CHANGE):
+            self.focus_first()
         if self.mode is Mode.LOOK:
             self._set_mode(Mode.APPROVE)
         self.confirm()
@@ -267,8 +273,8 @@ class ApprovalsPanel(Panel):
             if not event.isAutoRepeat():
                 self.confirm()
         elif event.key() == Qt.Key.Key_Escape and self.mode is not Mode.LOOK:
+            self.focus_first()
             self.step_back()
-            self.send_button.setFocus(Qt.FocusReason.ShortcutFocusReason)
         else:
             super().keyPressEvent(event)
 
@@ -289,9 +295,6 @@ class ApprovalsPanel(Panel):
     def why_current(self) -> None:
         if self.ticket:
             self.why_asked.emit(self.ticket.symbol, self.ticket.decision)
-
-    def focus_first(self) -> None:
-        self.send_button.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
 
 def _orders_differ(old: TicketView, new: TicketView) -> bool:

@@ -6,12 +6,13 @@ import math
 
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from engine.domain.values import Direction, Verdict
 from engine.domain.views import DecisionsView, DecisionView, Factor
 from widgets import numbers
 from widgets.canvas import RIGHT, Canvas, Line, Prose
+from widgets.handbutton import HandButton
 from widgets.states import Panel
 from widgets.theme import Look
 
@@ -120,7 +121,7 @@ class DecisionPanel(Panel):
         self.verdict, self.factors = Verdicts(look), Factors(look)
         self.reason = Prose(look, "decision.reason", "Reason")
         self.changes = Prose(look, "decision.changes", "What would have changed it, and what it was made from")
-        self.override = QPushButton("Override…   O")
+        self.override = HandButton("Override…   O")
         self.override.setObjectName("decision.override")
         self.override.setAccessibleName("Override this decision")
         self.override.clicked.connect(lambda: self.action_asked.emit("decision.override"))

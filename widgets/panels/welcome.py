@@ -7,6 +7,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.domain.views import WelcomeStep, WelcomeView
+from widgets.handbutton import HandButton
 from widgets.states import Panel
 from widgets.theme import Look
 
@@ -56,7 +57,7 @@ class Step(QFrame):
         self.restyle()
 
     def _button(self, name: str, text: str) -> QPushButton:
-        button = QPushButton(text)
+        button = HandButton(text) if name == "go" else QPushButton(text)
         button.setObjectName(f"welcome.step{self.number}.{name}")
         button.setAccessibleName(text or "Do this step")
         return button
@@ -138,13 +139,6 @@ class WelcomePanel(Panel):
         self.show_face(view.face, bool(view.steps))
         done = sum(step.done for step in view.steps)
         self.summarise(f"{done} of {len(view.steps)} done" if view.steps else "")
-
-    def focus_first(self) -> None:
-        for step in self.steps:
-            for button in (step.go, step.copy):
-                if button.isVisible() and not step.step.done:
-                    button.setFocus(Qt.FocusReason.ShortcutFocusReason)
-                    return
 
     def _restyle(self) -> None:
         for step in self.steps:
