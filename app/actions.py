@@ -82,6 +82,7 @@ def _ask_halt(desk: DeskWindow) -> None:
             "Entries stop and working entries are cancelled. Exits go on. It survives a restart; only a person resumes.",
             "Halt now",
             reason="Why? (optional)",
+            danger=True,
         ),
         lambda answer: desk.send(HaltTrading(by="desk", reason=answer.reason or "halted on the desk")),
     )
@@ -106,6 +107,7 @@ def _ask_flatten(desk: DeskWindow) -> None:
             lines or "No position is open.",
             "Halt and sell everything",
             reason="Why? (optional)",
+            danger=True,
         ),
         lambda answer: desk.send(HaltTrading(by="desk", reason=answer.reason or "flattened on the desk", flatten=True)),
     )
@@ -164,7 +166,7 @@ def _scale(by: int) -> Callable[[DeskWindow], None]:
 
 
 def _layout(name: str) -> Callable[[DeskWindow], None]:
-    return lambda desk: desk.docks.arrange(name)
+    return lambda desk: desk.arrange(name)
 
 
 def _panel(name: str) -> Callable[[DeskWindow], None]:

@@ -163,7 +163,12 @@ class Docks(QMainWindow):
         dock.raise_()
 
     def visible(self, name: str) -> bool:
-        return not self.docks[name].visibleRegion().isEmpty()
+        return name in self.docks and not self.docks[name].visibleRegion().isEmpty()
+
+    def in_front_of(self, name: str) -> str:
+        """The panel in sight that shares a place with this one; nothing when there is none."""
+        beside = self.tabifiedDockWidgets(self.docks[name])
+        return next((dock.panel.id for dock in beside if isinstance(dock, Dock) and self.visible(dock.panel.id)), "")
 
     # -- layouts
 

@@ -127,6 +127,9 @@ class Keys(QObject):
             return True
         else:
             action = actions.for_key(name, panel)
+        if action is not None and not self.desk.docks.visible(panel):
+            self.desk.keep_keyboard()
+            action = actions.for_key(name, self.desk.active_panel)
         if action is None:
             return False
         if event.isAutoRepeat() and not action.repeat:

@@ -46,6 +46,7 @@ from widgets.panels.positions import PositionsPanel
 from widgets.panels.signals import SignalsPanel
 from widgets.panels.story import StoryPanel
 from widgets.panels.welcome import WelcomePanel
+from widgets.sight import keep_in_sight, main_panel, take_main
 from widgets.states import Panel
 from widgets.theme import Look
 
@@ -93,6 +94,7 @@ class DeskWindow(QMainWindow):
         look.changed.connect(self._look_changed)
         self.resize(1680, 1050)
         remembered.restore(state_path, self, self.docks, layout)
+        main_panel(self).take_keyboard()
 
     # -- made once
 
@@ -227,8 +229,8 @@ class DeskWindow(QMainWindow):
 
     @property
     def panel(self) -> Panel:
-        """The panel that has the keyboard; signals when none has."""
-        return self.panels.get(self.active_panel, self.signals)
+        """The panel that has the keyboard; the layout's main one when none has."""
+        return self.panels.get(self.active_panel) or main_panel(self)
 
     @property
     def overlay_open(self) -> bool:
@@ -255,9 +257,18 @@ class DeskWindow(QMainWindow):
         if self.active_panel != self.approvals.id and not self.overlay_open:
             self.approvals.step_back()
 
+    def keep_keyboard(self) -> None:
+        """A key is about to act: the panel it acts on is in sight."""
+        keep_in_sight(self)
+
+    def arrange(self, layout: str) -> None:
+        """Change to a layout, and hand the keyboard to its main panel."""
+        self.docks.arrange(layout)
+        take_main(self)
+
     def show_panel(self, name: str) -> None:
         self.docks.reveal(name)
-        self.panels[name].focus_first()
+        self.panels[name].take_keyboard()
 
     def show_story(self, seq: int) -> None:
         self.docks.reveal(self.story.id)
