@@ -30,6 +30,8 @@ ANSWERS = (
     "findings",
 )  # fmt: skip
 BAD_ROW = "bad_row"
+NAMED_REPEATS = 5
+"""Contracts that are there twice and are named; of a file with two series a day there are thousands."""
 
 
 @dataclass(slots=True)
@@ -127,6 +129,7 @@ def _read(source: Path, table: Table, calendar: Calendar, errors: TextIO) -> _Re
     read = _Read(table.columns, [], [], [], [], [], [])
     known: dict[str, datetime] = {}
     lines: dict[tuple[datetime, bool, float], int] = {}
+    repeats = 0
     for line, cells, kept, fault in table.rows():
         row = _Row(kept)
         read.rows.append(row)
@@ -141,7 +144,12 @@ def _read(source: Path, table: Table, calendar: Calendar, errors: TextIO) -> _Re
             bid, ask = _side(cells, "bid"), _side(cells, "ask")
             first = lines.setdefault((known[text], is_call, strike), line)
             if first != line:
-                raise RowError(f"{text} {strike:g} {'call' if is_call else 'put'} is there twice; line {first} counts")
+                repeats += 1
+                read.bad += 1
+                if repeats <= NAMED_REPEATS:
+                    name = f"{text} {strike:g} {'call' if is_call else 'put'}"
+                    print(f"{source}:{line}: {name} is there twice; line {first} counts", file=errors)
+                continue
         except RowError as error:
             read.bad += 1
             print(f"{source}:{line}: {error}", file=errors)
@@ -152,7 +160,17 @@ def _read(source: Path, table: Table, calendar: Calendar, errors: TextIO) -> _Re
         read.strike.append(strike)
         read.bid.append(bid)
         read.ask.append(ask)
+    if repeats > NAMED_REPEATS:
+        print(f"{source}: and {repeats - NAMED_REPEATS:,} more that are there twice", file=errors)
+    if repeats > 1:
+        print(_TWO_SERIES.format(source=source), file=errors)
     return read
+
+
+_TWO_SERIES = (
+    "{source}: where a day has two series, one settled in the morning and one at the close (SPX and SPXW), tell them apart by a "
+    "time in expiry: 2026-11-20T09:30 for the morning's"
+)
 
 
 def _expiry(text: str, calendar: Calendar) -> datetime:
@@ -212,12 +230,26 @@ def _write(read: _Read, quotes: ChainQuotes, fit: ChainFit, file: TextIO) -> Non
             out.writerow(row.cells + [""] * (len(ANSWERS) - 2) + [BAD_ROW, ""])
             continue
         numbers = [text_of(column[row.at]) for column in lists]
-        out.writerow(row.cells + numbers + [_status(fit, row.at), ";".join(dict.fromkeys(said.get(row.at, [])))])
+        out.writerow(
+            row.cells + numbers + [_status(quotes, fit, row.at), ";".join(dict.fromkeys(said.get(row.at, [])))]
+        )
 
 
-def _status(fit: ChainFit, row: int) -> str:
+def _status(quotes: ChainQuotes, fit: ChainFit, row: int) -> str:
     """Of the contract's own vol: ok, why there is none, or why it is not shown (the smile's stands in the Greeks)."""
     code = IvStatus(int(fit.status[row]))
+    if code is IvStatus.BAD_INPUT:
+        return _no_price(float(quotes.bid[row]), float(quotes.ask[row])) or (
+            code.name.lower() if fit.expiries[int(quotes.expiry[row])].forward.ok else "no_forward"
+        )
     if code is not IvStatus.CONVERGED:
         return code.name.lower()
     return "ok" if fit.reliable[row] else "vega_too_small"
+
+
+def _no_price(bid: float, ask: float) -> str:
+    """Why a quote has no mid; empty where it has one. 0 is no side."""
+    sides = bid > 0, ask > 0
+    if not all(sides):
+        return {(True, False): "no_ask", (False, True): "no_bid", (False, False): "no_quote"}[sides]
+    return "crossed" if ask < bid else ""

@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.pricing.chain_fit import ChainFit, ChainQuotes, ExpiryFit
+from engine.pricing.chain_fit import SPOT_ERRORS, ChainFit, ChainQuotes, ExpiryFit, spot_slack
 from engine.pricing.findings import Finding, Severity
+from engine.pricing.forward import ForwardStatus
 from engine.pricing.moments import quantile, skew
 from engine.pricing.rates import RateCurve
 from engine.pricing.time import expiry_close
 from engine.sessions import NEW_YORK, new_york_calendar, new_york_day
 
 SHOWN_FINDINGS = 20
-AGREES = 3.0
-"""Errors that a spot may be off by and still be said to agree."""
 QUANTILES = (0.05, 0.16, 0.5, 0.84, 0.95)
 
 
@@ -37,11 +36,19 @@ def _spot_line(quotes: ChainQuotes, fit: ChainFit) -> str:
     if math.isnan(by_parity.spot):
         return f"spot {quotes.spot:,.2f} as given: no expiry has a forward, so that nothing confirms it"
     off = abs(fit.spot - by_parity.spot) / by_parity.error if by_parity.error > 0 else 0.0
-    if fit.spot_trusted and off > AGREES:
-        return f"spot {quotes.spot:,.2f} is used, parity is off by {off:.1f} errors ({by_parity.spot:,.2f} ± {by_parity.error:.2f})"
+    if fit.spot_trusted and off > SPOT_ERRORS:
+        limit = spot_slack(fit.spot, by_parity.error)
+        return (
+            f"spot {quotes.spot:,.2f} is used, parity ({by_parity.spot:,.2f} ± {by_parity.error:.2f}) is off by {off:.1f} standard "
+            f"errors, {abs(fit.spot - by_parity.spot):.2f} of the {limit:.2f} from which a given spot is not used"
+        )
     if fit.spot_trusted:
         return f"spot {quotes.spot:,.2f}, parity agrees ({by_parity.spot:,.2f} ± {by_parity.error:.2f})"
-    return f"spot {quotes.spot:,.2f} was given, the options mean {by_parity.spot:,.2f} ± {by_parity.error:.2f}: that is used"
+    given = quotes.spot if quotes.spot is not None else math.nan
+    return (
+        f"spot {given:,.2f} was given, the options mean {by_parity.spot:,.2f} ± {by_parity.error:.2f}: that is used, "
+        f"for the two are more than {spot_slack(given, by_parity.error):.2f} apart"
+    )
 
 
 def _rate_line(quotes: ChainQuotes, curve: RateCurve) -> str:
@@ -60,8 +67,7 @@ def _expiry_line(quotes: ChainQuotes, row: int, one: ExpiryFit) -> str:
     name = str(one.day) if one.moment == _closing(one.day) else f"{one.moment.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
     head = f"{name:<17}{one.t * 365:>7.2f}{int((quotes.expiry == row).sum()):>10,}"
     if not one.forward.ok:
-        why = "expired" if one.t <= 0 else one.forward.status.name.lower().replace("_", " ")
-        return f"{head}  no forward: {why}"
+        return f"{head}  no forward: {_why_none(quotes, row, one)}"
     head += f"{one.forward.forward:>11,.3f}{one.forward.error:>9.3f}{one.carry:>8.2%}"
     if one.smile is None:
         return f"{head}  no smile: no quotes out of the money"
@@ -71,6 +77,25 @@ def _expiry_line(quotes: ChainQuotes, row: int, one: ExpiryFit) -> str:
         f"{head}{one.at_money:>9.2%}{one.at_money_clock:>8.2%}{one.move.straddle:>9.2f}{one.move.deviation:>9.2f}"
         f"{skew(smile).risk_reversal:>9.2%}  {fitted}"
     )
+
+
+def _why_none(quotes: ChainQuotes, row: int, one: ExpiryFit) -> str:
+    """Why an expiry has no forward. Where its quotes are crossed or one-sided that is the cause, not how few are left."""
+    if one.t <= 0:
+        return "expired"
+    why = one.forward.status.name.lower().replace("_", " ")
+    if one.forward.status is not ForwardStatus.FEW_STRIKES:
+        return why
+    here = quotes.expiry == row
+    causes = []
+    two_sided = (quotes.bid > 0) & (quotes.ask > 0)
+    for name, which in (("crossed", two_sided & (quotes.ask < quotes.bid)), ("one-sided", ~two_sided)):
+        count = int((here & which).sum())
+        if count == int(here.sum()):
+            return f"all quotes are {name}"
+        if count:
+            causes.append(f"{count:,} {name}")
+    return why + (f"; of {int(here.sum()):,} quotes {' and '.join(causes)}" if causes else "")
 
 
 def _closing(day: date) -> datetime:
@@ -111,7 +136,7 @@ def as_json_object(quotes: ChainQuotes, fit: ChainFit, curve: RateCurve) -> dict
             "given_is_used": fit.spot_trusted,
         },
         "rates": {"day": str(curve.day), "tenors": list(curve.tenors), "rates": list(curve.rates)},
-        "expiries": [_expiry_json(one) for one in fit.expiries],
+        "expiries": [_expiry_json(quotes, row, one) for row, one in enumerate(fit.expiries)],
         "findings": [
             {
                 "kind": one.kind.value,
@@ -125,13 +150,14 @@ def as_json_object(quotes: ChainQuotes, fit: ChainFit, curve: RateCurve) -> dict
     }
 
 
-def _expiry_json(one: ExpiryFit) -> dict[str, Any]:
+def _expiry_json(quotes: ChainQuotes, row: int, one: ExpiryFit) -> dict[str, Any]:
     forward = one.forward
     found: dict[str, Any] = {
         "expiry": one.moment.isoformat(),
         "years": one.t,
         "clock_years": one.clock,
         "status": forward.status.name.lower(),
+        "no_forward": None if forward.ok else _why_none(quotes, row, one),
         "forward": _number(forward.forward),
         "error": _number(forward.error),
         "rate": _number(forward.rate),

@@ -26,6 +26,8 @@ from engine.sessions import new_york_day
 
 SPOT_TOLERANCE = 0.0005
 """Share by which a given spot may miss the forwards' before it is not used."""
+SPOT_ERRORS = 3.0
+"""Standard errors of the forwards' spot by which it may, where those are more."""
 LEAST_SECONDS = 600.0
 LEAST_VEGA = 0.005
 """Dollars per vol point and share. See `ChainFit.reliable`."""
@@ -180,10 +182,14 @@ def _forwards(quotes: ChainQuotes, t: FloatArray, rate: FloatArray) -> tuple[lis
 def _spot(given: float | None, by_parity: ParitySpot) -> tuple[float, bool]:
     if given is None or not given > 0:
         return by_parity.spot, False
-    slack = max(SPOT_TOLERANCE * given, 3.0 * by_parity.error)
-    if np.isfinite(by_parity.spot) and abs(given - by_parity.spot) > slack:
+    if np.isfinite(by_parity.spot) and abs(given - by_parity.spot) > spot_slack(given, by_parity.error):
         return by_parity.spot, False
     return given, True
+
+
+def spot_slack(given: float, error: float) -> float:
+    """Dollars by which a given spot may miss the forwards', which is known to `error` (dollars), and still be used."""
+    return max(SPOT_TOLERANCE * given, SPOT_ERRORS * error)
 
 
 class _Vols:

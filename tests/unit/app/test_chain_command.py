@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from app import cli
 from app.commands.chain import chain_file
 from engine.pricing import kernels
+from engine.pricing.chain_fit import spot_slack
 from engine.sessions import NEW_YORK
 from tests.synthetic_chains import AT, SPOT, Truth, synthetic_chain
 
@@ -76,6 +78,7 @@ def test_the_table_has_a_line_for_each_expiry_and_says_what_was_found(tmp_path: 
     assert "0 findings" in text
     _, _, doubted, _ = run(tmp_path, lines_of(truth), spot=594.0)
     assert "spot 594.00 was given, the options mean 600.0" in doubted
+    assert doubted.splitlines()[0].endswith("that is used, for the two are more than 0.30 apart")
 
 
 def test_a_spot_some_errors_off_is_used_and_not_said_to_agree(tmp_path: Path, truth: Truth) -> None:
@@ -87,7 +90,20 @@ def test_a_spot_some_errors_off_is_used_and_not_said_to_agree(tmp_path: Path, tr
         _, _, said, _ = run(tmp_path, lines_of(truth), spot=spot)
         used.append(said.splitlines()[0])
     assert "parity agrees" in used[0]
-    assert "is used, parity is off by 3.5 errors (600.0" in used[1]
+    assert "is used, parity (600.0" in used[1]
+    assert "is off by 3.5 standard errors, " in used[1]
+    assert used[1].endswith("of the 0.30 from which a given spot is not used")
+
+
+@pytest.mark.parametrize(("beyond", "used"), [(0.99, True), (1.01, False)])
+def test_from_the_limit_that_is_said_the_given_spot_is_not_used(
+    tmp_path: Path, truth: Truth, beyond: float, used: bool
+) -> None:
+    _, _, text, _ = run(tmp_path, lines_of(truth), as_json=True)
+    known = json.loads(text)["spot"]
+    spot = known["by_parity"] + beyond * spot_slack(known["by_parity"], known["error"])
+    _, _, text, _ = run(tmp_path, lines_of(truth), spot=spot, as_json=True)
+    assert json.loads(text)["spot"]["given_is_used"] is used
 
 
 def test_a_contract_that_is_there_twice_is_named_and_the_first_counts(tmp_path: Path, truth: Truth) -> None:
@@ -100,6 +116,62 @@ def test_a_contract_that_is_there_twice_is_named_and_the_first_counts(tmp_path: 
     assert (code, rows[-1]["status"]) == (2, "bad_row")
     _, alone, _, _ = run(tmp_path, lines_of(truth))
     assert rows[:-1] == alone
+
+
+def test_a_file_with_two_series_a_day_is_not_named_line_by_line(tmp_path: Path, truth: Truth) -> None:
+    content = lines_of(truth)
+    code, rows, _, errors = run(tmp_path, content + content.removeprefix(HEAD))
+    count = len(truth.vol)
+    assert code == 2
+    assert [row["status"] for row in rows].count("bad_row") == count
+    assert len(errors) == 7
+    assert all("is there twice; line" in line for line in errors[:5])
+    assert errors[5].endswith(f": and {count - 5:,} more that are there twice")
+    assert "tell them apart by a time in expiry: 2026-11-20T09:30" in errors[6]
+
+
+def test_a_series_of_the_morning_is_told_apart_by_its_time(tmp_path: Path, truth: Truth) -> None:
+    lines = lines_of(truth)
+    morning = re.sub(r"T\d\d:\d\d:\d\d", "T09:30", lines.removeprefix(HEAD))
+    code, rows, _, errors = run(tmp_path, lines + morning)
+    assert (code, errors) == (0, [])
+    assert len(rows) == 2 * len(truth.vol)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "status"),
+    [("0.00", "0.01", "no_bid"), ("", "0.01", "no_bid"), ("1.00", "", "no_ask"), ("0", "0", "no_quote"), ("3", "2", "crossed")],
+)  # fmt: skip
+def test_a_quote_without_a_mid_says_which_side_is_missing(
+    tmp_path: Path, truth: Truth, bid: str, ask: str, status: str
+) -> None:
+    content = lines_of(truth).splitlines()
+    cells = content[60].split(",")
+    cells[3], cells[4] = bid, ask
+    content[60] = ",".join(cells)
+    _, rows, _, _ = run(tmp_path, "\n".join(content) + "\n")
+    assert (rows[59]["status"], rows[59]["mid"], rows[59]["iv"]) == (status, "", "")
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "why"),
+    [
+        ("2", "1", "all quotes are crossed"),
+        ("0", "1", "all quotes are one-sided"),
+    ],
+)
+def test_quotes_that_make_no_forward_are_named_as_its_cause(
+    tmp_path: Path, truth: Truth, bid: str, ask: str, why: str
+) -> None:
+    rows = [line.split(",") for line in lines_of(truth).removeprefix(HEAD).splitlines()]
+    spoilt = HEAD + "".join(",".join([*row[:3], bid, ask, *row[5:]]) + "\n" for row in rows)
+    _, _, text, _ = run(tmp_path, spoilt)
+    assert text.count(f"no forward: {why}") == 3
+    _, _, text, _ = run(tmp_path, spoilt, as_json=True)
+    assert {one["no_forward"] for one in json.loads(text)["expiries"]} == {why}
+    head = HEAD + ",".join([*rows[0][:3], bid, ask, *rows[0][5:]]) + "\n" + ",".join(rows[1]) + "\n"
+    _, _, text, _ = run(tmp_path, head)
+    assert f"no forward: few strikes; of 2 quotes 1 {why.split()[-1]}" in text
 
 
 def test_json_holds_smiles_quantiles_and_findings_and_no_nan(tmp_path: Path, truth: Truth) -> None:
@@ -186,7 +258,7 @@ def test_too_few_quotes_for_a_forward_are_no_error(tmp_path: Path) -> None:
     assert code == 0
     assert "no forward: few strikes" in text
     assert row["iv"] == ""
-    assert row["status"] == "bad_input"
+    assert row["status"] == "no_forward"
 
 
 def test_a_time_without_a_zone_is_new_yorks(tmp_path: Path, truth: Truth) -> None:
