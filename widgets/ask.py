@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from widgets.overlay import Overlay
+from widgets.quantity import QuantityField
 from widgets.theme import Look
 
 
@@ -53,10 +54,10 @@ class Sheet(Overlay):
         self.title, self.text, self.missing, self.warning = QLabel(), QLabel(), QLabel(), QLabel()
         for words in (self.text, self.warning):
             words.setWordWrap(True)
-        self.quantity, self.reason = QSpinBox(), QLineEdit()
+        self.quantity, self.reason = QuantityField(), QLineEdit()
         self.quantity.setObjectName("sheet.quantity")
         self.quantity.setAccessibleName("Contracts")
-        self.quantity.valueChanged.connect(lambda _: self._words())
+        self.quantity.textChanged.connect(lambda _: self._words())
         self.reason.setObjectName("sheet.reason")
         self.reason.setAccessibleName("Reason")
         self.go, self.leave = QPushButton(), QPushButton("Leave   Esc")
@@ -94,10 +95,10 @@ class Sheet(Overlay):
         self._end(None)
         self._then, self._look_again = then, look_again
         self._show_words(question)
-        self.missing.hide()
+        self._say_missing("")
         self.form.setRowVisible(self.quantity, question.quantity is not None)
         self.form.setRowVisible(self.reason, bool(question.reason))
-        self.quantity.setRange(1, question.maximum)
+        self.quantity.set_range(1, question.maximum)
         self.quantity.setValue(question.quantity or 1)
         self.reason.clear()
         self.reason.setPlaceholderText(question.reason)
@@ -131,11 +132,12 @@ class Sheet(Overlay):
         question = self.question
         if question is None:
             return
+        if question.quantity is not None and self.quantity.value() is None:
+            self.quantity.setFocus(Qt.FocusReason.OtherFocusReason)
+            return  # the line under it says why
         reason = self.reason.text().strip()
         if question.reason_needed and not reason:
-            self.missing.setText("A reason is needed: it goes into the ledger.")
-            self.missing.show()
-            self.place()
+            self._say_missing("A reason is needed: it goes into the ledger.")
             self.reason.setFocus(Qt.FocusReason.OtherFocusReason)
             return
         answer = Answer(self.quantity.value() if question.quantity is not None else None, reason)
@@ -149,9 +151,22 @@ class Sheet(Overlay):
         if then:
             then(answer)
 
+    def _say_missing(self, text: str) -> None:
+        """The line over the buttons: what is still needed, or nothing."""
+        if text != self.missing.text() or self.missing.isHidden() != (not text):
+            self.missing.setText(text)
+            self.missing.setVisible(bool(text))
+            if self.isVisible():
+                self.place()
+
     def _words(self) -> None:
         if self.question:
-            text = self.question.verb.format(quantity=self.quantity.value())
+            asked = self.question.quantity is not None
+            number = self.quantity.value()
+            self.go.setEnabled(number is not None or not asked)
+            if asked:
+                self._say_missing(self.quantity.problem())
+            text = self.question.verb.format(quantity="—" if number is None else f"{number:,}")
             self.go.setText(text if self.question.danger else f"{text}   ⏎")
             self.leave.setText("Leave   ⏎" if self.question.danger else "Leave   Esc")
             self.go.setAccessibleName(text)

@@ -371,10 +371,12 @@ class DeskWindow(QMainWindow):
         """Enter on the chain: what a ticket would ask for. Every rule still sees it, and it waits for approval like any other."""
         self.ask(
             live_buy(self, row, side),
-            lambda answer: self.send(
-                OpenTicket(by="desk", contract=side.osi, quantity=answer.quantity or 1, reason=answer.reason)
-            ),
+            lambda answer: self._open_ticket(side.osi, answer),
         )
+
+    def _open_ticket(self, contract: str, answer: Answer) -> None:
+        assert answer.quantity is not None, "a sheet that asks for a quantity answers with one"
+        self.send(OpenTicket(by="desk", contract=contract, quantity=answer.quantity, reason=answer.reason))
 
     def exit_ticket(self) -> None:
         """X: what would be sent for the selected position, and how many."""

@@ -92,6 +92,7 @@ def ticket_view(seen: Seen, ticket: Ticket) -> TicketView:
         payoff=payoff(seen, ticket, spot) if entry else (),
         cancels=_cancels(seen) if entry else "the position ending otherwise, or its time",
         sized_by=_sized_by(ticket),
+        asked=_asked(ticket),
         reprices=ticket.reprices,
         exit_reason=ticket.exit_reason.value if ticket.exit_reason else "",
     )
@@ -102,6 +103,12 @@ def _sized_by(ticket: Ticket) -> str:
     if ticket.sizing is None:
         return ""
     return ticket.sizing.capped_by or ("hand" if ticket.by_hand else "the decision")
+
+
+def _asked(ticket: Ticket) -> int | None:
+    """What the decision or the person wished for, where the ticket has another quantity."""
+    asked = ticket.sizing.recommended if ticket.sizing is not None else ticket.quantity
+    return None if asked == ticket.quantity else asked
 
 
 def _budget_after(seen: Seen, book: Book | None, ticket: Ticket) -> Decimal | None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QScrollArea, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
 from engine.domain.commands import Approve, Reject
 from engine.domain.values import Purpose
@@ -21,6 +21,7 @@ from widgets.canvas import Pairs, Prose
 from widgets.handbutton import HandButton
 from widgets.panels.ticket import Headline, footnote, heading, strip
 from widgets.payoff import Payoff
+from widgets.quantity import QuantityField
 from widgets.states import Panel
 from widgets.theme import Look
 
@@ -62,11 +63,10 @@ class ApprovalsPanel(Panel):
         self.form = QWidget()
         self.form.setObjectName("approvals.form")
         self.form.setAccessibleName("Answer")
-        self.quantity, self.reason = QSpinBox(), QLineEdit()
+        self.quantity, self.reason = QuantityField(), QLineEdit()
         self.quantity.setObjectName("approvals.quantity")
         self.quantity.setAccessibleName("Contracts")
-        self.quantity.setRange(1, 100_000)
-        self.quantity.valueChanged.connect(lambda _: self._words())
+        self.quantity.textChanged.connect(lambda _: self._words())
         self.reason.setObjectName("approvals.reason")
         self.reason.setAccessibleName("Reason")
         row = QHBoxLayout(self.form)
@@ -158,21 +158,24 @@ class ApprovalsPanel(Panel):
     def _words(self) -> None:
         if self.ticket is None:
             return
-        contracts = numbers.count(self._quantity(), "contract")
+        number = self._quantity()
+        contracts = self.quantity.problem() if number is None else numbers.count(number, "contract")
         gone = self.ticket.id in self.waiting
         armed = self.mode is not Mode.LOOK
         if self.mode is Mode.REJECT:
             text = "Reject this ticket   ⏎"
         elif gone:
             text = f"Sent {contracts}…"
+        elif number is None:
+            text = contracts
         else:
             verb = "Send" if self.ticket.purpose is Purpose.ENTRY else "Sell"
             text = f"{verb} {contracts}   {'⏎' if armed else 'A'}"
         self.send_button.setText(text)
-        self.send_button.setEnabled(not gone)
+        self.send_button.setEnabled(not gone and (number is not None or self.mode is Mode.REJECT))
         self.send_button.setAccessibleDescription(heading(self.ticket))
 
-    def _quantity(self) -> int:
+    def _quantity(self) -> int | None:
         assert self.ticket is not None
         return self.quantity.value() if self.mode is Mode.CHANGE else self.ticket.quantity
 
@@ -247,6 +250,9 @@ class ApprovalsPanel(Panel):
             self.said.emit(
                 f"The ticket changed {numbers.age(stood)} ago: nothing was sent. Look, then press Enter again"
             )
+            return
+        if self._quantity() is None:
+            self.said.emit(f"{self.quantity.problem()}: nothing was sent")
             return
         if self.mode is Mode.APPROVE or self.quantity.value() == ticket.quantity:
             self._answer(Approve(by="desk", ticket=ticket.id))

@@ -91,6 +91,13 @@ def _impact(impact: Impact) -> str:
     return f"{impact.name} {before} → {after}{numbers.NARROW + impact.unit if impact.unit else ''}"
 
 
+def _sized(ticket: TicketView) -> str:
+    """`9,999 asked, 16 allowed by risk budget`."""
+    if ticket.asked is None:
+        return f"size by {ticket.sized_by}"
+    return f"{ticket.asked:,} asked, {ticket.quantity:,} allowed by {ticket.sized_by}"
+
+
 def footnote(ticket: TicketView) -> list[str]:
     """Book before and after, rules passed and failed, what set the size, what cancels it."""
     lines = []
@@ -104,7 +111,7 @@ def footnote(ticket: TicketView) -> list[str]:
     rules = [numbers.count(passed, "rule") + " passed"] if ticket.verdicts else []
     rules += [f"{v.rule} fails {v.value} of {v.limit}" for v in failed]
     if ticket.sized_by:
-        rules.append(f"size by {ticket.sized_by}")
+        rules.append(_sized(ticket))
     if ticket.reprices:
         rules.append(f"re-priced {ticket.reprices}{numbers.TIMES}")
     if rules:
