@@ -1,4 +1,5 @@
-"""Takes the chain's head off the database: to a file and to the messenger, every so many facts, at the close, at the stop.
+"""Takes the chain's head off the database: to a file and to the messenger, after the first facts of a run, every so many
+facts, at the close, at the stop.
 
 Called by the lifecycle. What was kept is what `ledger verify --head` compares with. A file that cannot be written is shown
 among the problems and tried again; no fact waits for it.
@@ -58,7 +59,8 @@ class HeadKeeper:
         while True:
             await asyncio.sleep(LOOK)
             now = _closed(clock, calendar)
-            due = now != closed or self._ledger.head.seq - self._kept >= self._every
+            # The first of a run at once: from then on the ledger has a witness, and a file that cannot be written is known.
+            due = self._kept == 0 or now != closed or self._ledger.head.seq - self._kept >= self._every
             if due and await self.keep():
                 closed = now
 

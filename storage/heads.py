@@ -23,7 +23,7 @@ from storage.dsn import connect
 
 _LINE = re.compile(
     r"(?P<at>\S{27}) fact (?P<seq>[1-9][0-9]{0,18}) hash (?P<hash>[0-9a-f]{64}) ledger (?P<origin>[0-9a-f]{16})"
-    r" engine (?P<engine>\S+) sum (?P<sum>[0-9a-f]{8})"
+    r" (?:strikedesk|engine) (?P<program>\S+) sum (?P<sum>[0-9a-f]{8})"
 )
 
 
@@ -33,8 +33,8 @@ class KeptHead(NamedTuple):
     head: Head
     origin: str
     """Which ledger it is of: the first 16 hexadecimal digits of its first fact's hash."""
-    engine: str
-    """Version of the program that kept it."""
+    program: str
+    """Version of the program that kept it; lines of before named it `engine`, which is the decision engine's to be called."""
 
 
 def head_line(kept: KeptHead) -> str:
@@ -42,7 +42,7 @@ def head_line(kept: KeptHead) -> str:
     head = kept.head
     if head.at is None:
         raise ValueError("an empty ledger has no head to keep")
-    text = f"{time_text(head.at)} fact {head.seq} hash {head.hash.hex()} ledger {kept.origin} engine {kept.engine}"
+    text = f"{time_text(head.at)} fact {head.seq} hash {head.hash.hex()} ledger {kept.origin} strikedesk {kept.program}"
     return f"{text} sum {_sum(text)}"
 
 
@@ -56,7 +56,12 @@ def read_head(line: str) -> KeptHead | None:
     except ValueError:
         return None
     head = Head(seq=int(found["seq"]), hash=bytes.fromhex(found["hash"]), at=at)
-    return KeptHead(head, found["origin"], found["engine"])
+    return KeptHead(head, found["origin"], found["program"])
+
+
+def counted(heads: int) -> str:
+    """How many heads, in words."""
+    return f"{heads} head" if heads == 1 else f"{heads} heads"
 
 
 def _sum(text: str) -> str:

@@ -31,6 +31,7 @@ from storage.errors import EngineRunning, SpoolDamaged
 from storage.export import export, format_of
 from storage.importing import import_file
 from storage.rebuild import Fold, rebuild
+from storage.report import Fault, Problem
 from storage.spool import left_in
 from storage.verify import verify
 
@@ -83,12 +84,17 @@ async def _verify(database: Database, heads: Path | None, spool: Path) -> Outcom
     try:
         found = await verify(database, heads=heads)
     except OSError as error:
-        raise UsageError(f"{heads}: cannot be read ({error.strerror})") from error
+        hint = "; a desk or an engine writes it within seconds of its first facts" if not _exists(heads) else ""
+        raise UsageError(f"{heads}: cannot be read ({error.strerror}){hint}") from error
     head = found.head
+    misfits = [problem for problem in found.problems if problem.fault is Fault.HEAD]
+    sound = len(misfits) == found.count
+    state = "holds" if found.ok else "is sound in itself, but " + _unproven(misfits) if sound else "is BROKEN"
     notes = [*found.notes, *_spooled(spool, head.seq if head is not None else 0)]
     problems = [str(problem) for problem in found.problems]
     result = {
         "ok": found.ok,
+        "sound": sound,
         "facts": found.facts,
         "head": head.hash.hex() if head is not None else None,
         "problems": problems,
@@ -96,13 +102,32 @@ async def _verify(database: Database, heads: Path | None, spool: Path) -> Outcom
     }
     text = "\n".join(
         [
-            f"{found.facts} facts, the chain {'holds' if found.ok else 'is BROKEN'}"
-            + (f", head {head.hash.hex()}" if head is not None else ""),
+            f"{found.facts} facts, the chain {state}" + (f", head {head.hash.hex()}" if head is not None else ""),
             *problems,
+            *([_MISFIT] if sound and any(map(_compared, misfits)) else []),
             *notes,
         ]
     )
     return (0 if result["ok"] else 1), result, text
+
+
+_MISFIT = (
+    "after a restore this is what heads kept since the backup show; without one, facts were cut off or rewritten after them, "
+    "or the file is of another ledger"
+)
+
+
+def _compared(misfit: Problem) -> bool:
+    """Whether a head was there and does not fit; a file may hold none."""
+    return misfit.seq is not None
+
+
+def _unproven(misfits: Sequence[Problem]) -> str:
+    return "does not fit the heads kept elsewhere" if any(map(_compared, misfits)) else "was compared with no head"
+
+
+def _exists(heads: Path | None) -> bool:
+    return heads is not None and heads.exists()
 
 
 def _spooled(folder: Path, last: int) -> list[str]:

@@ -92,6 +92,11 @@ async def _replay(
     for arrival in arrivals:
         if new_york_day(arrival.at) != market.day:
             raise UsageError(f"{arrival.where}: {arrival.at.isoformat()} is not on the recorded day {market.day}")
+    if not arrivals:
+        print(
+            "no --signals and no --orders, or empty ones: the market is played, and nobody says anything",
+            file=sys.stderr,
+        )
     clock = SetClock(min([instants[0], *(arrival.at for arrival in arrivals)]) - timedelta(microseconds=1))
     bars = BarBook(asked.calendar, market, market)
     world = World(

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from engine.ports import Head
 from storage.dsn import connect_options, normal
+from storage.heads import counted
 from storage.report import Fault, Report
 from storage.rows import GENESIS, NOTHING, plain_text
 from storage.verify.copied import copied
@@ -129,7 +130,11 @@ class _Walk:
 
     def _misfit(self, heads: Sequence[Head], text: str, where: tuple[int, datetime | None] | None = None) -> None:
         if heads:
-            later = f"; {len(heads) - 1} heads kept after it do not fit either" if len(heads) > 1 else ""
+            later = (
+                f"; {counted(len(heads) - 1)} kept after it {'does' if len(heads) == 2 else 'do'} not fit either"
+                if len(heads) > 1
+                else ""
+            )
             self._report.add(Fault.HEAD, text + later, *(where or (heads[0].seq, heads[0].at)))
 
     def _sound(self, after: int, until: int) -> Stretch | None:

@@ -16,7 +16,7 @@ import psycopg
 from engine.ports import Head, LedgerAway
 from storage.database import Database
 from storage.dsn import connect
-from storage.heads import HeadFile, origin_of
+from storage.heads import HeadFile, counted, origin_of
 from storage.report import Fault, Report
 from storage.verify.guards import check_guards
 from storage.verify.rights import check_rights
@@ -56,7 +56,7 @@ async def _fitting(database: Database, file: HeadFile, report: Report) -> list[H
         report.add(
             Fault.HEAD,
             f"the head in {file.path.name} is of another ledger, or this one was rewritten from its first fact"
-            f" ({len(strangers)} of {len(found)} heads)",
+            f" ({len(strangers)} of {counted(len(found))})",
             first.seq,
             first.at,
         )
@@ -67,5 +67,5 @@ async def _fitting(database: Database, file: HeadFile, report: Report) -> list[H
     if not found:
         # Asked for and not done: a check that compares nothing must not say that all is well.
         report.add(Fault.HEAD, f"{file.path.name} holds no head to compare with")
-    report.notes.append(f"compared with {len(fitting)} heads of {file.path.name}")
+    report.notes.append(f"compared with {counted(len(fitting))} of {file.path.name}")
     return fitting

@@ -333,13 +333,18 @@ def test_a_ledger_is_compared_with_kept_heads(home: Path, tmp_path: Path, capsys
     HeadFile(lines[1]).append(kept)
     code, out, err = run(capsys, home, "ledger", "verify", "--head", str(lines[1]))
     assert (code, err) == (0, "")
-    assert "compared with 1 heads of heads.txt" in out
+    assert "compared with 1 head of heads.txt" in out
     HeadFile(lines[1]).append(kept._replace(head=Head(seq=head.seq + 5, hash=head.hash, at=head.at)))
     code, out, _ = run(capsys, home, "ledger", "verify", "--head", str(lines[1]))
     assert code == 1
     assert f"the ledger ends here, but fact {head.seq + 5} was known elsewhere" in out
+    assert "the chain is sound in itself, but does not fit the heads kept elsewhere" in out
+    assert "after a restore this is what heads kept since the backup show" in out
+    assert "BROKEN" not in out
+    told = json.loads(run(capsys, home, "ledger", "verify", "--json", "--head", str(lines[1]))[1])
+    assert (told["ok"], told["sound"]) == (False, True)
     code, _, err = run(capsys, home, "ledger", "verify", "--head", str(tmp_path / "none"))
-    assert (code, "cannot be read" in err) == (2, True)
+    assert (code, "cannot be read" in err, "within seconds of its first facts" in err) == (2, True, True)
     code, _, err = run(capsys, home, "ledger", "rebuild", "--head", str(lines[1]))
     assert (code, "--head is for verify" in err) == (2, True)
 
@@ -370,6 +375,8 @@ def test_a_file_without_heads_is_no_proof(capsys: pytest.CaptureFixture[str], ho
         code, out, _ = run(capsys, home, "ledger", "verify", "--head", str(tmp_path / "heads.txt"))
         assert code == 1
         assert "holds no head to compare with" in out
+        assert "the chain is sound in itself, but was compared with no head" in out
+        assert "after a restore" not in out
 
 
 def test_a_backup_of_a_home_without_a_ledger_makes_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

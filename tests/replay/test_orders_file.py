@@ -163,6 +163,12 @@ def test_a_body_arrives_at_timenow_or_else_at_its_own_timestamp(tmp_path: Path) 
     ]
 
 
+def test_a_day_that_nobody_speaks_on_says_so(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    play(data, "GOOG_20151224", tmp_path, signals=False)
+    said = [line for line in capsys.readouterr().err.splitlines() if "nobody says anything" in line]
+    assert said == ["no --signals and no --orders, or empty ones: the market is played, and nobody says anything"]
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"missing\.jsonl: cannot be read"):
         read_orders(tmp_path / "missing.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_a_line_that_was_changed_or_cut_is_none(where: int, letter: str) -> None
     assert read_head(line[:where]) is None
     changed = line[:where] + letter + line[where + 1 :]
     assert read_head(changed) in ((KEPT,) if changed == line else (None,))
+
+
+def test_a_line_names_the_program_and_one_of_before_is_still_read() -> None:
+    line = head_line(KEPT)
+    assert " strikedesk 1.2.3 sum " in line
+    text = line.partition(" sum ")[0].replace(" strikedesk ", " engine ")
+    assert read_head(f"{text} sum {sha256(text.encode()).hexdigest()[:8]}") == KEPT
 
 
 def test_an_empty_ledger_has_no_head() -> None:
@@ -126,6 +134,7 @@ async def test_a_ledger_that_fits_its_heads(database: Database, kept: Path) -> N
         (99, 9, 9, "the ledger ends here, but fact 10 was known elsewhere"),
         (99, 5, 5, "the ledger ends here, but fact 6 was known elsewhere; 2 heads kept after it do not fit either"),
         (5, 10, 6, "has another hash than the one kept elsewhere; 2 heads kept after it do not fit either"),
+        (7, 10, 8, "has another hash than the one kept elsewhere; 1 head kept after it does not fit either"),
         (10, 10, 10, "has another hash than the one kept elsewhere"),
     ],
 )
