@@ -19,6 +19,8 @@ HEARD = (
     ev.ReceiptRefused,
     ev.DuplicateReceived,
 )
+PARTS = ("delta", "gamma", "vega", "theta", "residual")
+"""In the order in which they are read; a ledger's own text sorts them by name."""
 NO_STORY = StoryView(
     face=Face(kind=FaceKind.EMPTY, what="No story is open.", then="Press Enter on a signal, an order or a position.")
 )
@@ -190,14 +192,15 @@ def _exit(facts: Sequence[AnyFact]) -> StoryCard | None:
             StoryStep.EXIT, fired, f"{fired.rule} fired", ("Does", fired.action), *list(fired.numbers.items())[:3]
         )
     gain = None if closed.net == 0 else closed.net > 0
-    parts = tuple(
-        Point(name=name.capitalize(), value=_signed(amount)) for name, amount in closed.attribution.items() if amount
-    )
+    names = [*PARTS, *(name for name in closed.attribution if name not in PARTS)]
+    parts = [(name.capitalize(), closed.attribution[name]) for name in names if closed.attribution.get(name)]
+    if closed.fees:
+        parts.append(("Fees", -closed.fees))
     points = (
         Point(name="Net", value=_signed(closed.net), gain=gain),
         Point(name="R", value=f"{closed.r:+.2f}".replace("-", "−"), gain=gain),
         *_points(("At", f"{closed.average_exit:.2f}"), ("Held", f"{closed.held_seconds / 60:.0f} m")),
-        *parts[:4],
+        *(Point(name=name, value=_signed(amount)) for name, amount in parts),  # all of them: they add up to the net
     )
     return StoryCard(
         step=StoryStep.EXIT,

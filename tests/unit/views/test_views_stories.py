@@ -77,10 +77,28 @@ async def test_a_trade_from_signal_to_close() -> None:
     sign = "−" if closed.net < 0 else "+"
     assert view.outcome.startswith(f"closed {sign}${abs(closed.net):,.2f} net")
     assert points[StoryStep.EXIT]["Net"] == f"{sign}${abs(closed.net):,.2f}"
+    assert _sum_of_parts(points[StoryStep.EXIT]) == closed.net
     assert view.title == held.contract.label
     kinds = {row.kind for row in view.facts}
     assert "PositionMarked" not in kinds
     assert {"SignalReceived", "PositionClosed"} <= kinds
+
+
+def _sum_of_parts(points: dict[str, str]) -> Decimal:
+    parts = [points[name] for name in ("Delta", "Gamma", "Vega", "Theta", "Residual", "Fees") if name in points]
+    return sum((D(part.replace("−", "-").replace("$", "").replace(",", "")) for part in parts), D(0))
+
+
+def test_an_exit_shows_every_part_of_its_result_and_they_add_up() -> None:
+    parts = {"delta": "52.10", "gamma": "3.20", "residual": "-1.05", "theta": "-8.25", "vega": "-20.00"}
+    closed = ev.PositionClosed(
+        seq=9, at=NOON, cause=None, position="P1", reason=ExitReason.MANUAL, gross=D("26.00"), fees=D("2.60"), net=D("23.40"),
+        r=D("0.1"), average_exit=D("2.5"), held_seconds=60.0, best=D(3), worst=D(2), attribution={name: D(value) for name, value in parts.items()},
+    )  # fmt: skip
+    _, _, points = told([closed])
+    names = ["Delta", "Gamma", "Vega", "Theta", "Residual", "Fees"]
+    assert list(points[StoryStep.EXIT])[-6:] == names
+    assert _sum_of_parts(points[StoryStep.EXIT]) == closed.net
 
 
 async def test_what_is_held_still_says_its_alerts_and_then_what_fired() -> None:
