@@ -34,6 +34,7 @@ from widgets.outage import OutageStrip
 from widgets.overlay import Overlay
 from widgets.palette import Entry, Palette
 from widgets.panels.approvals import ApprovalsPanel
+from widgets.panels.barred import bar_of
 from widgets.panels.chain import ChainPanel
 from widgets.panels.confluence import ConfluencePanel
 from widgets.panels.decision import DecisionPanel
@@ -46,6 +47,7 @@ from widgets.panels.positions import PositionsPanel
 from widgets.panels.signals import SignalsPanel
 from widgets.panels.story import StoryPanel
 from widgets.panels.welcome import WelcomePanel
+from widgets.refusals import refusal_words
 from widgets.sight import keep_in_sight, main_panel, take_main
 from widgets.states import Panel
 from widgets.theme import Look
@@ -178,6 +180,8 @@ class DeskWindow(QMainWindow):
             self.health.show_view(update.health)
             self.lamps.show_lamps(update.health.lamps)
             self.outage.show_outage(update.health.outage)
+        if update.health is not None or update.header is not None:
+            self.approvals.set_bar(bar_of(self.header_view, self.outage.outage))
         self.sheet.renew()
         title = title_of(
             self.header_view, len(self.approvals.tickets), self.positions.model.rowCount(), self.decision.rows
@@ -189,7 +193,7 @@ class DeskWindow(QMainWindow):
         """The engine's answer to a command: a refusal is shown verbatim."""
         self.approvals.answered()
         if done.refusal:
-            self.say(f"Denied: {done.refusal.text}")
+            self.say(f"Denied: {refusal_words(done.refusal)}")
         elif done.created:
             self.say(f"Done: {_KINDS.get(done.created[:1], '')} {done.created}".replace("  ", " "))
 

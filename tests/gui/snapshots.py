@@ -130,7 +130,7 @@ def pose(desk: DeskWindow, name: str) -> None:
                 health=samples.HealthView(lamps=bad),
             )
         )
-        desk.say("Denied: HEAT_OVER_LIMIT heat=8.4% limit=8%")
+        desk.say("Denied: the book's heat would be over its limit: heat 8.4%, limit 8% · HEAT_OVER_LIMIT")
     elif name == "hold":
         desk.notice.hold("Keep holding: sell 3 SPY 26 Nov 26 658 C at once, market 6.45 × 6.51", 400)
     elif name in ("review", "quiet", "chain"):

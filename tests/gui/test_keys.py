@@ -85,7 +85,7 @@ def test_a_refused_ticket_may_be_sent_again(qtbot: QtBot, hands: Hands) -> None:
     press(qtbot, hands, Qt.Key.Key_A)
     press(qtbot, hands, Qt.Key.Key_Return)
     hands.window.show_answer(Done(ok=False, refusal=refuse(Code.HEAT_OVER_LIMIT, heat="8.4%", limit="8%")))
-    assert hands.window.notice.text == "Denied: HEAT_OVER_LIMIT heat=8.4% limit=8%"
+    assert "heat 8.4%, limit 8% · HEAT_OVER_LIMIT" in hands.window.notice.text
     press(qtbot, hands, Qt.Key.Key_A)
     press(qtbot, hands, Qt.Key.Key_Return)
     assert len(hands.sent) == 2

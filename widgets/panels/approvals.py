@@ -19,6 +19,7 @@ from engine.domain.views import TicketsView, TicketView
 from widgets import numbers
 from widgets.canvas import Pairs, Prose
 from widgets.handbutton import HandButton
+from widgets.panels.barred import Bar
 from widgets.panels.ticket import Headline, footnote, heading, strip
 from widgets.payoff import Payoff
 from widgets.quantity import QuantityField
@@ -52,6 +53,8 @@ class ApprovalsPanel(Panel):
         self.mode = Mode.LOOK
         self.waiting: set[str] = set()
         """Tickets we answered and have not heard about."""
+        self.bar: Bar | None = None
+        """Why no entry is taken now; exits are."""
         self._steady_since = -HOLD
         self._build()
 
@@ -151,9 +154,28 @@ class ApprovalsPanel(Panel):
         self.strip_view.show_pairs(strip(ticket))
         self.payoff.show_ticket(ticket)
         self.payoff.setVisible(len(ticket.payoff) > 1)
-        self.notes.show_lines(tuple((note, "hi", 500) for note in ticket.notes))
-        self.foot.show_lines(tuple((line, "low", 400) for line in footnote(ticket)))
+        self._lines(ticket)
         self._words()
+
+    def _lines(self, ticket: TicketView) -> None:
+        bar = self.barred
+        notes = [(note, "hi", 500) for note in ticket.notes]
+        if bar is not None:
+            notes.insert(0, (f"{bar.word}: {bar.why}", "hi", 600))
+        self.notes.show_lines(tuple(notes))
+        self.foot.show_lines(tuple((line, "low", 400) for line in footnote(ticket, bar.word if bar else "")))
+
+    @property
+    def barred(self) -> Bar | None:
+        """What the ticket in front would be refused for, whatever its rules said."""
+        return self.bar if self.ticket is not None and self.ticket.purpose is Purpose.ENTRY else None
+
+    def set_bar(self, bar: Bar | None) -> None:
+        if bar != self.bar:
+            self.bar = bar
+            if self.ticket is not None:
+                self._lines(self.ticket)
+                self._words()
 
     def _words(self) -> None:
         if self.ticket is None:
@@ -166,13 +188,16 @@ class ApprovalsPanel(Panel):
             text = "Reject this ticket   ⏎"
         elif gone:
             text = f"Sent {contracts}…"
+        elif self.barred is not None:
+            text = f"Not now: {self.barred.word.lower()}"
         elif number is None:
             text = contracts
         else:
             verb = "Send" if self.ticket.purpose is Purpose.ENTRY else "Sell"
             text = f"{verb} {contracts}   {'⏎' if armed else 'A'}"
         self.send_button.setText(text)
-        self.send_button.setEnabled(not gone and (number is not None or self.mode is Mode.REJECT))
+        sendable = number is not None and self.barred is None
+        self.send_button.setEnabled(not gone and (sendable or self.mode is Mode.REJECT))
         self.send_button.setAccessibleDescription(heading(self.ticket))
 
     def _quantity(self) -> int | None:
@@ -195,7 +220,7 @@ class ApprovalsPanel(Panel):
 
     def approve(self) -> None:
         """A: arm it. Enter sends."""
-        if self._ready():
+        if self._ready() and self._open():
             self.focus_first()
             self._set_mode(Mode.APPROVE)
 
@@ -208,7 +233,7 @@ class ApprovalsPanel(Panel):
 
     def change(self) -> None:
         """E: quantity, then reason; Enter sends the changed yes."""
-        if self._ready():
+        if self._ready() and self._open():
             assert self.ticket is not None
             self.quantity.setValue(self.ticket.quantity)
             self._set_mode(Mode.CHANGE)
@@ -224,6 +249,13 @@ class ApprovalsPanel(Panel):
         else:
             return True
         return False
+
+    def _open(self) -> bool:
+        """Nothing is armed that would be refused anyway."""
+        bar = self.barred
+        if bar is not None:
+            self.said.emit(f"{bar.word}: {bar.why}")
+        return bar is None
 
     def step_back(self) -> None:
         """Esc, or the keyboard went elsewhere."""
@@ -244,6 +276,8 @@ class ApprovalsPanel(Panel):
             return
         if self.mode is Mode.REJECT:
             self._answer(Reject(by="desk", ticket=ticket.id, reason=self.reason.text().strip()))
+            return
+        if not self._open():
             return
         stood = self.monotonic() - self._steady_since
         if stood < HOLD:

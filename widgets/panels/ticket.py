@@ -98,8 +98,8 @@ def _sized(ticket: TicketView) -> str:
     return f"{ticket.asked:,} asked, {ticket.quantity:,} allowed by {ticket.sized_by}"
 
 
-def footnote(ticket: TicketView) -> list[str]:
-    """Book before and after, rules passed and failed, what set the size, what cancels it."""
+def footnote(ticket: TicketView, barred: str = "") -> list[str]:
+    """Book before and after, rules passed and failed, what set the size, what cancels it. `barred`: what it waits for now."""
     lines = []
     if ticket.impacts:
         lines.append("Book after: " + " · ".join(_impact(impact) for impact in ticket.impacts))
@@ -108,7 +108,7 @@ def footnote(ticket: TicketView) -> list[str]:
         lines.append(f"Options say: {ends} to end in profit, {touches} to touch break-even")
     passed = sum(verdict.passed for verdict in ticket.verdicts)
     failed = [verdict for verdict in ticket.verdicts if not verdict.passed]
-    rules = [numbers.count(passed, "rule") + " passed"] if ticket.verdicts else []
+    rules = [numbers.count(passed, "rule") + (" passed before" if barred else " passed")] if ticket.verdicts else []
     rules += [f"{v.rule} fails {v.value} of {v.limit}" for v in failed]
     if ticket.sized_by:
         rules.append(_sized(ticket))
