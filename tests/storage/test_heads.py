@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.commands.ledger import run_ledger
+from app.options import Options
 from engine.ports import Head
 from storage.database import Database, open_database
 from storage.dsn import connect
@@ -151,6 +154,33 @@ async def test_a_ledger_that_was_rewritten_and_cut_shows_both(database: Database
     await rewrite(database, 3, 7)
     report = await verify(database, heads=kept)
     assert [(one.fault, one.seq) for one in report.problems] == [(Fault.HEAD, 4), (Fault.HEAD, 7)]
+
+
+async def test_the_command_tells_a_chain_that_is_broken_from_one_that_only_does_not_fit(
+    database: Database, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database.dsn)
+
+    async def said() -> str:
+        options = Options(home=tmp_path / "home")
+        code = await asyncio.to_thread(run_ledger, options, "verify", "", as_json=False, heads=kept)
+        assert code == 1
+        return capsys.readouterr().out
+
+    await rewrite(database, 99, 8)
+    out = await said()
+    assert "8 facts, the chain is sound in itself, but does not fit the heads kept elsewhere" in out
+    async with await connect(database.dsn, "tamper") as connection:
+        part = f"strikedesk.ledger_{at(1):%Y%m}"
+        await connection.execute(f"ALTER TABLE {part} DISABLE TRIGGER USER".encode())
+        await connection.execute(
+            f"UPDATE {part} SET body = replace(body, 'as written', 'altered') WHERE seq = 3".encode()
+        )
+        for guard in ("no_change", "no_truncate"):
+            await connection.execute(f"ALTER TABLE {part} ENABLE ALWAYS TRIGGER {guard}".encode())
+    out = await said()
+    assert "8 facts, the chain is BROKEN" in out
+    assert "after a restore" not in out
 
 
 async def test_a_ledger_that_was_rewritten_from_its_first_fact_is_taken_for_another(

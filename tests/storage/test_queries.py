@@ -25,7 +25,7 @@ from engine.state import State
 from storage import follower as following
 from storage import queries
 from storage.database import Database
-from storage.dsn import replaced
+from storage.dsn import connect, replaced
 from storage.follower import Follower
 from storage.ledger import PostgresLedger
 from storage.past import fold_until
@@ -149,6 +149,18 @@ async def test_a_question_asked_of_each_fact_is_answered_as_the_table_answers(fa
     for name, question, wanted in QUESTIONS:
         asked = answers(facts, lambda f, s, q=question: q.answered_by(f, finding(f, s)))  # type: ignore[misc]
         assert asked == answers(facts, wanted), name
+
+
+async def test_an_emptied_table_is_made_anew_with_the_words_of_today(database: Database, facts: list[AnyFact]) -> None:
+    """What docs/queries.md says for a table that an earlier version filled."""
+    await keep(database, facts)
+    await index(database, every=20)
+    before = [await find(database.engine, question, limit=1000) for _, question, _ in QUESTIONS]
+    async with await connect(database.dsn, "owner") as connection:
+        await connection.execute("TRUNCATE strikedesk.search, strikedesk.snapshot")
+    assert (await find(database.engine, Question(symbol="SPY"))).rows == []
+    assert (await index(database, every=20)).seq == facts[-1].seq
+    assert [await find(database.engine, question, limit=1000) for _, question, _ in QUESTIONS] == before
 
 
 async def test_a_scan_finds_something_for_most_questions(facts: list[AnyFact]) -> None:
