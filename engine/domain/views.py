@@ -246,7 +246,11 @@ class OrderRow(Value, frozen=True, kw_only=True):
     why: str
     """`entry`, `TARGET_1` …"""
     working: float
-    """Seconds since it was made."""
+    """Seconds since it was made; of a finished one, how long it took."""
+    changed: datetime | None = None
+    """Its last change or fill; before any, when it was made."""
+    since: float = 0.0
+    """Seconds since then: to a minute seconds, then minutes."""
     attempts: int = 0
     refusal: str = ""
     position: str | None = None

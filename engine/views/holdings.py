@@ -48,6 +48,7 @@ def orders_view(seen: Seen) -> OrdersView:
 
 def _order(seen: Seen, order: Order) -> OrderRow:
     quote = seen.quotes.option(order.contract) if order.state.is_open else None
+    changed = order.updated or order.created
     ended = order.updated if order.updated is not None and not order.state.is_open else seen.now
     return OrderRow(
         id=order.id,
@@ -65,11 +66,19 @@ def _order(seen: Seen, order: Order) -> OrderRow:
         purpose=order.purpose,
         why=order.exit_reason.value if order.exit_reason else order.purpose.value.lower(),
         working=left((ended - order.created).total_seconds()),
+        changed=changed,
+        since=_standing((seen.now - changed).total_seconds()),
         attempts=order.attempts,
         refusal=order.refusal.text if order.refusal else "",
         position=order.position,
         seq=int(order.id[1:]),
     )
+
+
+def _standing(seconds: float) -> float:
+    """So that a row that nothing happens to stands still: seconds in the first minute, then minutes."""
+    whole = int(max(0.0, seconds))
+    return float(whole if whole < 60 else whole // 60 * 60)
 
 
 def positions_view(seen: Seen) -> PositionsView:

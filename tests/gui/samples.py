@@ -272,13 +272,13 @@ def orders() -> OrdersView:
         rows=(
             OrderRow(id="O-1", contract="QQQ 28 Nov 26 600 C", symbol="QQQ", side=Side.SELL, quantity=1, filled=0,
                      state=OrderState.WORKING, limit=D("12.45"), average=None, bid=D("9.02"), ask=D("9.08"), age=0.3,
-                     purpose=Purpose.EXIT, why="TARGET_1", working=1440, seq=18150),
+                     purpose=Purpose.EXIT, why="TARGET_1", working=1440, changed=at("13:43:32"), since=1440, seq=18150),
             OrderRow(id="O-2", contract="SPY 26 Nov 26 660 C", symbol="SPY", side=Side.BUY, quantity=2, filled=1,
                      state=OrderState.PARTIALLY_FILLED, limit=D("5.34"), average=D("5.34"), bid=D("5.31"), ask=D("5.36"), age=0.2,
-                     purpose=Purpose.ENTRY, why="entry", working=6, attempts=1, seq=18190),
+                     purpose=Purpose.ENTRY, why="entry", working=6, changed=at("14:07:28"), since=4, attempts=1, seq=18190),
             OrderRow(id="O-3", contract="SPY 26 Nov 26 658 C", symbol="SPY", side=Side.BUY, quantity=3, filled=3,
                      state=OrderState.FILLED, limit=D("5.14"), average=D("5.12"), bid=D("6.45"), ask=D("6.51"), age=0.4,
-                     purpose=Purpose.ENTRY, why="entry", working=2210, seq=17990),
+                     purpose=Purpose.ENTRY, why="entry", working=0, changed=at("13:30:42"), since=2160, seq=17990),
         )
     )  # fmt: skip
 
@@ -442,10 +442,7 @@ def chain() -> ChainView:
     )  # fmt: skip
 
 
-CURL = (
-    "curl -X POST http://127.0.0.1:8787/webhook/signal?token=$TOKEN "
-    '-d \'{"ticker":"SPY","action":"buy","timeframe":"5"}\''
-)
+CURL = 'curl -X POST http://127.0.0.1:8787/webhook?token=$TOKEN -d \'{"ticker":"SPY","action":"buy","timeframe":"5"}\''
 
 
 def welcome() -> WelcomeView:
@@ -456,7 +453,7 @@ def welcome() -> WelcomeView:
             WelcomeStep(title="Market is simulated", detail="SPY, QQQ and IWM move at any hour. Real feeds are set up later.", done=True),
             WelcomeStep(title="Take the webhook's address and secret to TradingView",
                         detail="Alerts are posted here. From outside this machine a tunnel to this port is needed.", done=False,
-                        copy="http://127.0.0.1:8787/webhook/signal"),
+                        copy="http://127.0.0.1:8787/webhook"),
             WelcomeStep(title="The secret", detail="As ?token=… in the address, a Bearer header, or “secret” in the body.", done=False,
                         copy="k7Jx2-qm9Tz-PfW4c-Lr8Ns", secret=True),
             WelcomeStep(title="Hear the first signal", detail="Send one from here, or from a shell:", done=False, copy=CURL,

@@ -23,6 +23,11 @@ def _detail(row: OrderRow) -> str:
     return " · ".join(parts)
 
 
+def _since(row: OrderRow) -> str:
+    """`14:02 · 4 m`."""
+    return f"{numbers.clock(row.changed, seconds=False)} · {numbers.span(row.since)}"
+
+
 COLUMNS = (
     Column[OrderRow]("Order", lambda r: f"{r.side} {r.quantity} {r.contract}", "SELL 10 SPY 20 Nov 26 600 C", LEFT,
                      weight=600, stretch=True, detail=_detail, help="Side, contracts, contract and why"),
@@ -36,8 +41,8 @@ COLUMNS = (
     Column[OrderRow]("Filled", lambda r: f"{r.filled} / {r.quantity}", "100 / 100", help="Contracts",
                      sort=lambda r: r.filled),
     Column[OrderRow]("Average", lambda r: numbers.price(r.average), "00.00", tone="mid", drop=3, help="Of what was filled"),
-    Column[OrderRow]("Since", lambda r: numbers.span(r.working), "3 h 59 m", tone="low", drop=1, help="It was made",
-                     sort=lambda r: r.working),
+    Column[OrderRow]("Since", _since, "14:06 · 3 h 59 m", tone="low", drop=1,
+                     help="Its last change or fill: time of day in New York, and how long ago", sort=lambda r: r.since),
 )  # fmt: skip
 
 

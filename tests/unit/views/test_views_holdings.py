@@ -63,6 +63,12 @@ def test_working_orders_come_first_and_show_the_market() -> None:
     assert (first.why, first.seq, first.refusal) == ("entry", 3, "")
     assert (second.id, second.why, second.bid, second.age, second.working) == ("O8", "TARGET_1", None, None, 90.0)
     assert (third.refusal, third.working) == ("BAD_QUANTITY got=0", 3.0)
+    later = holdings.orders_view(seen_by_hand(state, now=NOON + timedelta(seconds=90 + 185), quotes=quotes)).rows
+    assert [(row.changed, row.since) for row in later] == [
+        (NOON, 240.0),
+        (NOON + timedelta(seconds=90), 180.0),
+        (NOON, 240.0),
+    ]
 
 
 def test_a_working_order_without_a_quote_has_no_market() -> None:
