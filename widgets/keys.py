@@ -65,6 +65,8 @@ class Keys(QObject):
         self.desk = desk
         self.chord = ""
         self.held: Action | None = None
+        self._hint = ""
+        """What is said while a chord is under way."""
         self._held_key = 0
         self._spent_key = 0
         """A key whose hold has fired: it counts again only once it was really let go."""
@@ -122,7 +124,8 @@ class Keys(QObject):
                 return True
         elif name in actions.chord_starts:
             self.chord = name
-            self.desk.notice.say(f"{native(name)}…  " + self.desk.chord_help(name), CHORD_MS)
+            self._hint = f"{native(name)}…  " + self.desk.chord_help(name)
+            self.desk.notice.say(self._hint, CHORD_MS)
             self._chord_over.start()
             return True
         else:
@@ -143,6 +146,9 @@ class Keys(QObject):
     def _end_chord(self) -> None:
         self.chord = ""
         self._chord_over.stop()
+        if self.desk.notice.text == self._hint:  # it lies over the panels: it goes with the chord
+            self.desk.notice.clear()
+        self._hint = ""
 
     def _start_hold(self, action: Action, event: QKeyEvent) -> None:
         why_not = action.when(self.desk)
