@@ -35,6 +35,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def _named(names: list[str]) -> str:
+    """`Ledger`, `Ledger and Notice`, `Ledger, Notice and Loop`."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
 class HealthPanel(RowsPanel[Lamp]):
     id = "health"
     title = "Health"
@@ -45,4 +50,6 @@ class HealthPanel(RowsPanel[Lamp]):
     def show_view(self, view: HealthView) -> None:
         self.show_rows(view.face, view.lamps)
         bad = [lamp.name for lamp in view.lamps if lamp.state in (LampState.BAD, LampState.WARN)]
-        self.summarise(", ".join(bad) + " needs you" if bad else "all that is set up works")
+        self.summarise(
+            f"{_named(bad)} {'needs' if len(bad) == 1 else 'need'} you" if bad else "all that is set up works"
+        )
