@@ -80,8 +80,7 @@ class Cards(Canvas):
         inner = box.adjusted(pad, 0, -pad, 0)
         head = QRect(inner.x(), box.y() + self.look.px(5), inner.width(), line)
         self.put(painter, head, card.step.value, role="label", weight=600, tone="low")
-        when = f"{numbers.clock(card.at)}  {numbers.later(card.after)}".strip() if there else "not yet"
-        self.put(painter, head, when, role="label", tone="low", align=RIGHT)
+        self.put(painter, head, when_of(card), role="label", tone="low", align=RIGHT)
         title = QRect(inner.x(), head.bottom() + 1, inner.width(), self.look.px(19))
         self.put(painter, title, card.title, weight=600, tone="hi" if there else "low", elide=True)
         y = box.y() + self.look.px(48)
@@ -94,6 +93,11 @@ class Cards(Canvas):
         tone = "mid" if point.gain is None else "gain" if point.gain else "loss"
         rest = room.adjusted(min(used, room.width()) + self.look.px(6), 0, 0, 0)
         self.put(painter, rest, point.value, role="label", weight=500, tone=tone, align=RIGHT, elide=True)
+
+
+def when_of(card: StoryCard) -> str:
+    """Time of day and how long after the step before; nothing for a step that is not there: its title says why."""
+    return "" if card.at is None else f"{numbers.clock(card.at)}  {numbers.later(card.after)}".strip()
 
 
 COLUMNS = (
