@@ -182,7 +182,7 @@ def welcome_view(seen: Seen, vitals: Vitals, secret: str) -> WelcomeView:
     """The steps to the first signal. `secret`: the webhook's, shown masked."""
     account = seen.state.account
     cash = f"{account.cash:,.2f} USD, simulated money." if account else "It opens with the first start."
-    url = f"{vitals.address}/webhook/signal"
+    url = f"{vitals.address}/webhook"
     body = '{"ticker":"SPY","action":"buy","timeframe":"5"}'
     curl = f"curl -X POST '{url}?token={secret}' -d '{body}'"
     heard, symbols = bool(seen.state.heard), seen.quotes.symbols()

@@ -184,7 +184,7 @@ def test_the_steps_of_a_first_start() -> None:
     account, ledger, market, address, secret, test = view.steps
     assert (account.done, ledger.done, address.done, test.done) == (False, True, False, False)
     assert market.detail == "SPY is watched."
-    assert address.copy == "http://127.0.0.1:8787/webhook/signal"
+    assert address.copy == "http://127.0.0.1:8787/webhook"
     assert (secret.copy, secret.secret, test.secret) == ("s3cret", True, True)
     assert "s3cret" in test.copy
     assert test.action == "welcome.test"
