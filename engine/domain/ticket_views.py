@@ -95,6 +95,8 @@ class TicketView(Value, frozen=True, kw_only=True):
     cancels: str = ""
     """What takes it back by itself."""
     sized_by: str = ""
+    group: str = ""
+    """Symbols that count as the same bet together, `SPY/QQQ/IWM`; empty where the symbol is alone."""
     asked: int | None = None
     """Contracts that were asked for, where that is not the quantity; `sized_by` says what changed it."""
     reprices: int = 0

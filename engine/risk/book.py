@@ -27,7 +27,7 @@ from engine.sessions import Calendar, new_york_day
 from engine.settings import RiskSettings
 
 ONE = Decimal(1)
-INDEX_GROUP = frozenset({"SPY", "QQQ", "IWM"})
+INDEX_GROUP = ("SPY", "QQQ", "IWM")
 """Moves as one: concentration counts the three together."""
 
 

@@ -12,7 +12,7 @@ from engine.domain.values import Purpose, Right, Style, Timeframe
 from engine.domain.views import Face, FaceKind, Impact, PayoffPoint, TicketsView, TicketView
 from engine.pricing import probability, styles
 from engine.pricing.time import SECONDS_A_YEAR, expiry_moment
-from engine.risk.book import Book, day_budget_left, same_bets
+from engine.risk.book import INDEX_GROUP, Book, day_budget_left, same_bets
 from engine.sessions import new_york_day
 from engine.views.seen import Seen, age
 
@@ -92,6 +92,7 @@ def ticket_view(seen: Seen, ticket: Ticket) -> TicketView:
         payoff=payoff(seen, ticket, spot) if entry else (),
         cancels=_cancels(seen) if entry else "the position ending otherwise, or its time",
         sized_by=_sized_by(ticket),
+        group="/".join(INDEX_GROUP) if ticket.symbol in INDEX_GROUP else "",
         asked=_asked(ticket),
         reprices=ticket.reprices,
         exit_reason=ticket.exit_reason.value if ticket.exit_reason else "",

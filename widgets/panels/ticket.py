@@ -83,6 +83,8 @@ def _break_even(ticket: TicketView) -> str:
 
 def _same_bet(ticket: TicketView) -> str:
     number = ORDINALS.get(ticket.same_bets, f"{ticket.same_bets}th")
+    if ticket.group and ticket.same_bets > 1:
+        return f"{number} in {ticket.group}"
     return f"{number} {ticket.symbol} {ticket.direction.value.lower()}"
 
 

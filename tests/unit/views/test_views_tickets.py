@@ -178,7 +178,7 @@ async def test_a_second_ticket_counts_the_first_as_the_same_bet() -> None:
     desk.signal("30")
     rows = tickets.tickets_view(seen_of(desk)).rows
     assert len(rows) == 2, desk.kinds()
-    assert [row.same_bets for row in rows] == [2, 2]
+    assert [(row.same_bets, row.group) for row in rows] == [(2, "SPY/QQQ/IWM")] * 2
     broke = msgspec.structs.replace(seen_of(desk).book, equity=D(0))
     for row in tickets.tickets_view(seen_of(desk, book=broke)).rows:
         assert (row.loss_fraction, row.impacts) == (None, ())
