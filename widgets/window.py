@@ -23,6 +23,7 @@ from widgets import remembered
 from widgets.action import Action, Actions
 from widgets.ask import Answer, Question, Sheet
 from widgets.cheatsheet import CheatSheet
+from widgets.closed import Closed
 from widgets.docks import Docks
 from widgets.header import Band, Header, title_of
 from widgets.keys import Keys
@@ -80,6 +81,7 @@ class DeskWindow(QMainWindow):
         self.header_view: HeaderView | None = None
         self.symbol = self.asked_symbol = ""
         self.may_close = self._closing_said = False
+        self.closed = Closed()
         self.setObjectName("window")
         self.setWindowTitle("Strikedesk")
         self.setAccessibleName("Strikedesk")
@@ -182,6 +184,7 @@ class DeskWindow(QMainWindow):
             self.outage.show_outage(update.health.outage)
         if update.health is not None or update.header is not None:
             self.approvals.set_bar(bar_of(self.header_view, self.outage.outage))
+        self._tell_closed()
         self.sheet.renew()
         title = title_of(
             self.header_view, len(self.approvals.tickets), self.positions.model.rowCount(), self.decision.rows
@@ -203,6 +206,8 @@ class DeskWindow(QMainWindow):
     # -- what goes out
 
     def send(self, command: Command) -> None:
+        self.closed.sent(command)
+        self._tell_closed()
         self.send_command(command)
 
     def do_by_id(self, name: str) -> None:
@@ -296,6 +301,11 @@ class DeskWindow(QMainWindow):
         symbol = self.symbol or self.asked_symbol
         self.confluence.follow(symbol)
         self.decision.follow(symbol)
+
+    def _tell_closed(self) -> None:
+        for seq in self.closed.over(self.positions.model.rows, self.orders.model.rows):
+            if self.active_panel != self.story.id:
+                self.open_story(seq)
 
     def explain(self, symbol: str, decision: int | None) -> None:
         """Space: the decision as it stands when it is the one meant, else the story that holds it."""

@@ -111,6 +111,20 @@ def test_a_panel_behind_a_tab_loses_the_keyboard_to_the_one_in_front(qtbot: QtBo
     assert window.chain.table.currentIndex().row() == row
 
 
+@pytest.mark.parametrize("reading", [False, True])
+def test_the_story_of_a_trade_that_was_just_closed_is_one_chord_away(qtbot: QtBot, hands: Hands, reading: bool) -> None:
+    window, view = hands.window, samples.positions()
+    window.show_panel("positions")
+    press(qtbot, hands, Qt.Key.Key_X)
+    press(qtbot, hands, Qt.Key.Key_Return)
+    assert hands.stories == []
+    if reading:
+        window.show_panel("story")
+    window.apply(DeskUpdate(positions=PositionsView(rows=view.rows[1:])))
+    window.apply(DeskUpdate(positions=PositionsView(rows=view.rows[2:])))  # ended by itself: nobody asked
+    assert hands.stories == ([] if reading else [17000])
+
+
 def test_an_empty_panel_has_the_keyboard_too(qtbot: QtBot, hands: Hands) -> None:
     hands.window.apply(DeskUpdate(positions=PositionsView(face=samples.empty().positions.face), tickets=TicketsView(face=samples.empty().tickets.face)))  # type: ignore[union-attr]  # fmt: skip
     for name in ("positions", "approvals"):
