@@ -71,6 +71,7 @@ async def test_a_head_is_kept_at_first_every_so_many_facts_at_the_close_and_at_t
     await kept.append(1)
     kept.clock.set(CLOSE + timedelta(seconds=1))
     await until(lambda: kept.seqs() == [2, 12, 13])
+    await until(lambda: len(kept.outbox.messages()) == 3)  # the file comes first
     running.cancel()
     await asyncio.wait([running])
     await kept.append(1)
