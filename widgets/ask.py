@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
@@ -66,6 +66,7 @@ class Sheet(Overlay):
         self.go.setProperty("go", True)
         self.leave.setObjectName("sheet.leave")
         self.leave.setAccessibleName("Leave without doing anything")
+        self.leave.installEventFilter(self)
         self.go.clicked.connect(self.accept)
         self.leave.clicked.connect(self.close_overlay)
         form = QFormLayout()
@@ -167,9 +168,17 @@ class Sheet(Overlay):
             if asked:
                 self._say_missing(self.quantity.problem())
             text = self.question.verb.format(quantity="—" if number is None else f"{number:,}")
-            self.go.setText(text if self.question.danger else f"{text}   ⏎")
-            self.leave.setText("Leave   ⏎" if self.question.danger else "Leave   Esc")
+            leaving = self.leave.hasFocus()  # the mark stands where Enter goes
+            self.go.setText(text if leaving else f"{text}   ⏎")
+            self.leave.setText("Leave   ⏎" if leaving else "Leave   Esc")
             self.go.setAccessibleName(text)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is not self.leave:
+            return super().eventFilter(watched, event)
+        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+            QTimer.singleShot(0, self, self._words)  # once it has the keyboard, or has it no more
+        return False
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):

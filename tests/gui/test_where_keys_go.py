@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
@@ -37,7 +38,9 @@ def test_a_window_that_comes_to_the_front_hands_the_keyboard_to_a_panel(
         assert window.active_panel == MAIN[layout]
         window.apply(samples.full())
         for key in (Qt.Key.Key_Space, Qt.Key.Key_Return):
-            qtbot.keyClick(window.focusWidget(), key)
+            target = window.focusWidget()
+            assert target is not None
+            QTest.keyClick(target, key)
             assert not window.sheet.isVisible() or layout == "chain"
         assert sent == []
     finally:
@@ -66,7 +69,11 @@ def test_enter_on_a_halt_that_was_just_asked_leaves_it(qtbot: QtBot, hands: Hand
     assert not hands.window.sheet.isVisible()
     assert hands.sent == []
     hands.window.header.button.click()
+    qtbot.waitUntil(lambda: "⏎" in hands.window.sheet.leave.text())
+    assert "⏎" not in hands.window.sheet.go.text()
     press(qtbot, hands, Qt.Key.Key_Tab)
+    qtbot.waitUntil(lambda: "⏎" in hands.window.sheet.go.text())
+    assert "⏎" not in hands.window.sheet.leave.text()
     press(qtbot, hands, "news")
     press(qtbot, hands, Qt.Key.Key_Return)
     assert hands.sent == [HaltTrading(by="desk", reason="news")]
