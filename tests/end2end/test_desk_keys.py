@@ -59,6 +59,15 @@ def _held(desk: DeskProcess) -> dict[str, Any]:
     return {position["id"]: position for position in positions if position["closed"] is None}
 
 
+def test_space_and_enter_on_a_desk_that_was_just_opened_send_nothing(desk: DeskProcess) -> None:
+    for keys in (("space", "Return"), ("ctrl+4", "space", "Return", "Escape"), ("g", "n", "ctrl+4", "Down", "space")):
+        desk.press(*keys)
+    desk.press("ctrl+1")
+    time.sleep(STOOD_STILL)
+    assert desk.facts("TradingHalted") == []
+    assert desk.facts("TicketOpened") == []
+
+
 def test_the_two_test_alerts_open_a_ticket_and_approve_takes_two_presses(desk: DeskProcess) -> None:
     desk.press("ctrl+k")
     desk.type("two test")
