@@ -60,6 +60,7 @@ def test_a_ticket_is_not_changed_to_a_half(qtbot: QtBot, hands: Hands) -> None:
     _type_over(qtbot, hands, "2.5")
     hands.window.approvals.reason.setText("smaller")
     assert not hands.window.approvals.send_button.isEnabled()
+    assert "2.5 is not a whole number" in hands.window.approvals.notes.accessibleDescription()
     press(qtbot, hands, Qt.Key.Key_Return)
     assert hands.sent == []
     assert "nothing was sent" in hands.window.notice.text

@@ -154,12 +154,13 @@ class ApprovalsPanel(Panel):
         self.strip_view.show_pairs(strip(ticket))
         self.payoff.show_ticket(ticket)
         self.payoff.setVisible(len(ticket.payoff) > 1)
-        self._lines(ticket)
         self._words()
 
     def _lines(self, ticket: TicketView) -> None:
         bar = self.barred
         notes = [(note, "hi", 500) for note in ticket.notes]
+        if self._quantity() is None:
+            notes.insert(0, (self.quantity.problem(), "hi", 600))
         if bar is not None:
             notes.insert(0, (f"{bar.word}: {bar.why}", "hi", 600))
         self.notes.show_lines(tuple(notes))
@@ -173,15 +174,14 @@ class ApprovalsPanel(Panel):
     def set_bar(self, bar: Bar | None) -> None:
         if bar != self.bar:
             self.bar = bar
-            if self.ticket is not None:
-                self._lines(self.ticket)
-                self._words()
+            self._words()
 
     def _words(self) -> None:
         if self.ticket is None:
             return
+        self._lines(self.ticket)
         number = self._quantity()
-        contracts = self.quantity.problem() if number is None else numbers.count(number, "contract")
+        contracts = "No valid quantity" if number is None else numbers.count(number, "contract")
         gone = self.ticket.id in self.waiting
         armed = self.mode is not Mode.LOOK
         if self.mode is Mode.REJECT:
