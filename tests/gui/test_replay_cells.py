@@ -269,7 +269,7 @@ def _expected_orders(facts: Facts) -> list[dict[str, str]]:
         limit = [fact["limit"] for fact in own if fact.get("limit") is not None][-1]
         why = (intent["exit_reason"] or "entry").replace("_", " ").lower()
         over = filled == intent["quantity"]
-        seconds = (_time(own[-1]["at"]) - _time(intent["at"])).total_seconds()
+        minutes = int((_time(facts[-1]["at"]) - _time(own[-1]["at"])).total_seconds()) // 60
         rows.append(
             {
                 "Order": f"{intent['side']} {intent['quantity']} {_label(intent['contract'])} {why}",
@@ -279,7 +279,7 @@ def _expected_orders(facts: Facts) -> list[dict[str, str]]:
                 "Age": "",
                 "Filled": f"{filled} / {intent['quantity']}",
                 "Average": _plain(paid / filled),
-                "Since": f"{round(seconds)}\u202fs",
+                "Since": f"{_clock(own[-1])[:5]} · {minutes // 60}\u202fh {minutes % 60}\u202fm",
             }
         )
     return rows[::-1]
