@@ -92,11 +92,6 @@ async def _replay(
     for arrival in arrivals:
         if new_york_day(arrival.at) != market.day:
             raise UsageError(f"{arrival.where}: {arrival.at.isoformat()} is not on the recorded day {market.day}")
-    if not arrivals:
-        print(
-            "no --signals and no --orders, or empty ones: the market is played, and nobody says anything",
-            file=sys.stderr,
-        )
     clock = SetClock(min([instants[0], *(arrival.at for arrival in arrivals)]) - timedelta(microseconds=1))
     bars = BarBook(asked.calendar, market, market)
     world = World(
@@ -137,12 +132,16 @@ async def _replay(
                 {"line": arrival.line, "ok": done.ok, "text": done.text} for arrival, done in player.answers
             ]
             result["after_the_end"] = [arrival.where for arrival in arrivals if arrival.at > instants[-1]]
+            result["notes"] = [] if arrivals else [_SILENT]
             result["chain_head"] = ledger.head.hash.hex()
         finally:
             await ledger.close()
             if writing is not None:
                 await writing
     return result
+
+
+_SILENT = "no --signals and no --orders, or empty ones: the market was played, and nobody said anything"
 
 
 def _end(step: Step) -> None:
@@ -203,6 +202,7 @@ def _table(result: Mapping[str, Any]) -> str:
             f"open  {position['quantity']:>3} {position['contract']:<22} {position['entry']:>8}, marked "
             f"{position['mark']} at {(position['mark_time'] or '')[11:19]} UTC, unrealised {position['unrealised']}"
         )
+    lines += result["notes"]
     if result["after_the_end"]:
         lines += ["", f"after the last record, not played: {', '.join(result['after_the_end'])}"]
     if result["refusals"]:
