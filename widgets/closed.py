@@ -6,9 +6,13 @@ Fed by the window with what is sent and what is held. A story that is being read
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from engine.domain.commands import ClosePosition, Command
 from engine.domain.views import OrderRow, PositionRow
+
+if TYPE_CHECKING:
+    from widgets.window import DeskWindow
 
 
 def story_of(row: PositionRow, orders: Iterable[OrderRow]) -> int | None:
@@ -41,3 +45,10 @@ class Closed:
         ended = self._asked - rows.keys()
         self._asked -= ended
         return [self._stories.pop(name) for name in sorted(ended) if name in self._stories]
+
+
+def tell_closed(desk: DeskWindow) -> None:
+    """Fetch the story of what was closed from here and is over, unless one is being read."""
+    for seq in desk.closed.over(desk.positions.model.rows, desk.orders.model.rows):
+        if desk.active_panel != desk.story.id:
+            desk.open_story(seq)

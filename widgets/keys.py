@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from widgets.action import Action, native
 from widgets.handbutton import HandButton
+from widgets.sight import keep_in_sight
 
 if TYPE_CHECKING:
     from widgets.window import DeskWindow
@@ -131,7 +132,7 @@ class Keys(QObject):
         else:
             action = actions.for_key(name, panel)
         if action is not None and not self.desk.docks.visible(panel):
-            self.desk.keep_keyboard()
+            keep_in_sight(self.desk)
             action = actions.for_key(name, self.desk.active_panel)
         if action is None:
             return False

@@ -23,7 +23,7 @@ from widgets import remembered
 from widgets.action import Action, Actions
 from widgets.ask import Answer, Question, Sheet
 from widgets.cheatsheet import CheatSheet
-from widgets.closed import Closed
+from widgets.closed import Closed, tell_closed
 from widgets.docks import Docks
 from widgets.header import Band, Header, title_of
 from widgets.keys import Keys
@@ -49,7 +49,7 @@ from widgets.panels.signals import SignalsPanel
 from widgets.panels.story import StoryPanel
 from widgets.panels.welcome import WelcomePanel
 from widgets.refusals import refusal_words
-from widgets.sight import keep_in_sight, main_panel, take_main
+from widgets.sight import main_panel, take_main
 from widgets.states import Panel
 from widgets.theme import Look
 
@@ -184,7 +184,7 @@ class DeskWindow(QMainWindow):
             self.outage.show_outage(update.health.outage)
         if update.health is not None or update.header is not None:
             self.approvals.set_bar(bar_of(self.header_view, self.outage.outage))
-        self._tell_closed()
+        tell_closed(self)
         self.sheet.renew()
         title = title_of(
             self.header_view, len(self.approvals.tickets), self.positions.model.rowCount(), self.decision.rows
@@ -207,7 +207,7 @@ class DeskWindow(QMainWindow):
 
     def send(self, command: Command) -> None:
         self.closed.sent(command)
-        self._tell_closed()
+        tell_closed(self)
         self.send_command(command)
 
     def do_by_id(self, name: str) -> None:
@@ -266,10 +266,6 @@ class DeskWindow(QMainWindow):
         if self.active_panel != self.approvals.id and not self.overlay_open:
             self.approvals.step_back()
 
-    def keep_keyboard(self) -> None:
-        """A key is about to act: the panel it acts on is in sight."""
-        keep_in_sight(self)
-
     def arrange(self, layout: str) -> None:
         """Change to a layout, and hand the keyboard to its main panel."""
         self.docks.arrange(layout)
@@ -301,11 +297,6 @@ class DeskWindow(QMainWindow):
         symbol = self.symbol or self.asked_symbol
         self.confluence.follow(symbol)
         self.decision.follow(symbol)
-
-    def _tell_closed(self) -> None:
-        for seq in self.closed.over(self.positions.model.rows, self.orders.model.rows):
-            if self.active_panel != self.story.id:
-                self.open_story(seq)
 
     def explain(self, symbol: str, decision: int | None) -> None:
         """Space: the decision as it stands when it is the one meant, else the story that holds it."""

@@ -115,7 +115,9 @@ def _send(
     # Joined by "=": a token may begin with a dash.
     command += [f"--token={tokens['webhook_signal']}", f"--reader={tokens['api_token']}"]
     command += ["--prices", json.dumps(prices)]
-    command += ["--rate", str(rate), "--fresh", str(fresh), "--seed", str(seed), "--seconds", str(kills * 8 + 30)]
+    seconds = kills * 8 + 30
+    command += ["--rate", str(rate), "--fresh", str(fresh), "--seed", str(seed), "--seconds", str(seconds)]
+    command += ["--count", str(round(rate * seconds))]  # it ends when it is told to, not before
     return subprocess.Popen(command, cwd=ROOT, env=clean({}))
 
 
