@@ -14,6 +14,7 @@ import argparse
 import faulthandler
 import gc
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -112,7 +113,12 @@ def shares(first: int, count: int) -> Iterator[tuple[int, int]]:
 
 
 def soak(first: int, count: int, processes: int, until: float | None, go_on: bool) -> tuple[Sum, int]:
-    """Play seeds `first` and on, until the first that breaks a rule unless `go_on`; and the first not played."""
+    """Play seeds `first` and on, until the first that breaks a rule unless `go_on`; and the first not played.
+
+    Told to stop (SIGTERM), it ends with the seeds under way, and what was played counts.
+    """
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     total, waiting, following = Sum(), shares(first, count), first
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=warm) as pool:
         running = {
@@ -126,7 +132,7 @@ def soak(first: int, count: int, processes: int, until: float | None, go_on: boo
                 start, size = running.pop(future)
                 total.add(future.result())
                 following = max(following, start + size)
-            halt = (total.broken and not go_on) or (until is not None and time.monotonic() > until)
+            halt = told or (total.broken and not go_on) or (until is not None and time.monotonic() > until)
             for _ in finished:
                 one = None if halt else next(waiting, None)
                 if one is not None:
