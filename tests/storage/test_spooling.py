@@ -211,6 +211,7 @@ async def test_to_and_fro_with_every_commit_leaves_no_gap(database: Database, tm
             await futures[-1]
         await asyncio.gather(*futures)
         await until(lambda: ledger.spooled is None)
+        assert [fact.seq async for fact in ledger.facts()] == list(range(1, last + 1))
     await sound(database, last)
 
 
@@ -299,6 +300,7 @@ async def test_another_server_takes_over_what_the_first_had_and_the_spool_has(
         await append(ledger, 201, 300)
         await until(lambda: ledger.spooled is None)
         await append(ledger, 301, 310)
+        assert [fact.seq async for fact in ledger.facts()] == list(range(1, 311))
     await database.close()
     database = await open_database(dsn)
     await sound(database, 310)
